@@ -1,0 +1,1 @@
+"""Random transforms of training batches, drawn from a generator that is passed in."""

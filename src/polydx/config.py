@@ -1,0 +1,244 @@
+"""The YAML of a study as typed schemas. Schemas only: nothing is built here.
+
+Every key is known; an unknown one is an error with a suggestion and a line number, and all errors of a file
+are reported at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+SplitName: TypeAlias = Literal["leave-one-patient-out", "stratified-group-k-fold"]
+MetricName: TypeAlias = Literal["auroc", "accuracy", "balanced_accuracy", "f1", "sensitivity", "specificity", "brier"]
+
+
+class Strict(BaseModel):
+    """A section whose keys are all known."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Open(BaseModel):
+    """A section with a `name` and options that the named part itself checks when it is built."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    name: str
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Return the keys beside `name`."""
+        return dict(self.model_extra or {})
+
+
+class Step(Strict):
+    """One step of a pipeline: in YAML `snv`, or `savitzky_golay: {window: 11}`."""
+
+    name: str
+    params: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_yaml(cls, found: Any) -> Any:
+        if isinstance(found, str):
+            return {"name": found}
+        if isinstance(found, Mapping) and "name" not in found:
+            if len(found) != 1:
+                raise ValueError("a step is a name, or one name with its options: `- savitzky_golay: {window: 11}`")
+            ((name, params),) = found.items()
+            return {"name": name, "params": params or {}}
+        return found
+
+
+def _as_named(found: Any) -> Any:
+    return {"name": found} if isinstance(found, str) else found
+
+
+Named: TypeAlias = Annotated[Open, BeforeValidator(_as_named)]
+Steps: TypeAlias = dict[str, list[Step]]
+
+
+class SpectraConfig(Strict):
+    """Spectra: one file a sample, named in a column of the samples table."""
+
+    kind: Literal["spectra"]
+    column: str
+    axis: Literal["overlap", "refuse"] = "overlap"
+
+
+class ImagesConfig(Strict):
+    """Images: one file a sample, named in a column of the samples table."""
+
+    kind: Literal["images"]
+    column: str
+
+
+class TableConfig(Strict):
+    """Typed columns of a table, joined by patient or sample."""
+
+    kind: Literal["table"]
+    file: Path | None = None
+    by: Literal["patient", "sample"] = "patient"
+    columns: dict[str, Literal["number", "category"]] = Field(min_length=1)
+
+
+ModalityConfig: TypeAlias = Annotated[SpectraConfig | ImagesConfig | TableConfig, Field(discriminator="kind")]
+
+
+class TaskConfig(Strict):
+    """One question: the column that answers it and its classes, in order."""
+
+    column: str
+    classes: list[str] = Field(min_length=2)
+    level: Literal["patient", "sample"] = "patient"
+    parent: tuple[str, str] | None = None
+    ordinal: bool = False
+    positive: str | None = None
+
+    @field_validator("classes", mode="before")
+    @classmethod
+    def _as_text(cls, found: Any) -> Any:
+        """YAML reads `[0, 1]` as numbers and `[yes, no]` as truth values; class names are text."""
+        if isinstance(found, list) and any(isinstance(c, bool) for c in found):
+            raise ValueError("YAML reads yes/no/on/off as true/false: put quotes around the class names")
+        return [str(c) if isinstance(c, int | float) else c for c in found] if isinstance(found, list) else found
+
+
+class StudyConfig(Strict):
+    """Either a named dataset, or the user's own samples table with modalities and tasks."""
+
+    dataset: str | None = None
+    name: str | None = None
+    samples: Path | None = None
+    unit: Literal["sample", "patient"] = "sample"
+    modalities: dict[str, ModalityConfig] = Field(default_factory=dict)
+    tasks: dict[str, TaskConfig] = Field(default_factory=dict)
+    options: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _one_source(self) -> StudyConfig:
+        if (self.dataset is None) == (self.samples is None):
+            raise ValueError("give either `dataset: NAME` (a named study) or `samples: FILE` (your own table)")
+        if self.samples is not None and not (self.modalities and self.tasks):
+            raise ValueError("your own samples need `modalities:` and `tasks:`")
+        if self.dataset is not None and (self.modalities or self.tasks):
+            raise ValueError("a named dataset brings its own modalities and tasks; leave them out")
+        if self.samples is None and self.options and self.dataset is None:
+            raise ValueError("`options` belong to a named dataset")
+        return self
+
+
+class ClassicalConfig(Strict):
+    """Preprocessing and a classical model, one fit a task."""
+
+    kind: Literal["classical"]
+    model: str
+    preprocessing: Steps = Field(default_factory=dict)
+    params: dict[str, Any] = Field(default_factory=dict)
+
+
+class HeadConfig(Strict):
+    """Layers between the embedding and the classes of one task."""
+
+    hidden: list[Annotated[int, Field(gt=0)]] = Field(default_factory=list)
+    dropout: float = Field(0.0, ge=0, lt=1)
+    batch_norm: bool = False
+
+
+class TrainingConfig(Strict):
+    """How a network is fitted."""
+
+    epochs: int = Field(30, gt=0)
+    batch_size: int = Field(32, gt=1)
+    lr: float = Field(1e-3, gt=0)
+    weight_decay: float = Field(1e-4, ge=0)
+    optimiser: Literal["adam", "adamw", "sgd"] = "adamw"
+    schedule: Literal["none", "cosine", "onecycle"] = "none"
+    gradient_clip: float | None = Field(None, gt=0)
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    patience: int | None = Field(8, gt=0, description="epochs without gain on inner patients before stopping")
+    inner_share: float = Field(0.2, gt=0, lt=0.5, description="share of training patients kept for early stopping")
+    class_weights: Literal["none", "balanced"] = "balanced"
+    task_weights: dict[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+
+
+class NetworkConfig(Strict):
+    """A backbone a modality, a neck, fusion, and one head a task."""
+
+    kind: Literal["network"]
+    backbones: dict[str, Named] = Field(min_length=1)
+    neck: Named = Open(name="average")
+    heads: dict[str, HeadConfig] = Field(default_factory=dict)
+    preprocessing: Steps = Field(default_factory=dict)
+    augmentation: Steps = Field(default_factory=dict)
+    training: TrainingConfig = TrainingConfig()
+
+
+RecipeConfig: TypeAlias = Annotated[ClassicalConfig | NetworkConfig, Field(discriminator="kind")]
+
+
+class PrimaryConfig(Strict):
+    """The one endpoint declared before the run; the headline of the report."""
+
+    recipe: str
+    versus: str | list[str] | None = None
+    task: str
+    level: Literal["patient", "sample"] = "patient"
+    metric: MetricName = "auroc"
+
+    @property
+    def opponents(self) -> list[str] | None:
+        """Recipes to compare with, or None for all others."""
+        return [self.versus] if isinstance(self.versus, str) else self.versus
+
+
+class ValidationConfig(Strict):
+    """How the recipes are judged."""
+
+    split: SplitName = "stratified-group-k-fold"
+    folds: int = Field(5, ge=2)
+    stratify: str | None = None
+    seeds: list[Annotated[int, Field(ge=0)]] = Field(default_factory=lambda: [0], min_length=1)
+    bootstrap: int = Field(2000, ge=100)
+    threads_per_fit: int = Field(1, ge=1)
+    primary: PrimaryConfig | None = None
+
+    @field_validator("seeds")
+    @classmethod
+    def _distinct(cls, seeds: list[int]) -> list[int]:
+        if len(set(seeds)) < len(seeds):
+            raise ValueError("a seed stands twice; each seed is one repetition")
+        return seeds
+
+
+class Config(Strict):
+    """A whole study.yaml."""
+
+    study: StudyConfig
+    recipes: dict[str, RecipeConfig] = Field(default_factory=dict)
+    validation: ValidationConfig = ValidationConfig()
+
+    @field_validator("recipes")
+    @classmethod
+    def _plain_names(cls, recipes: dict[str, Any]) -> dict[str, Any]:
+        """Recipe names become folder names."""
+        odd = [n for n in recipes if not n.replace("-", "").replace("_", "").isalnum()]
+        if odd:
+            raise ValueError(f"recipe name {odd[0]!r}: use letters, digits, '-' and '_' (it names folders)")
+        return recipes
+
+    @model_validator(mode="after")
+    def _known_primary(self) -> Config:
+        primary = self.validation.primary
+        if primary is None or not self.recipes:
+            return self
+        for name in [primary.recipe, *(primary.opponents or [])]:
+            if name not in self.recipes:
+                raise ValueError(f"validation.primary names recipe '{name}'; the recipes are {', '.join(self.recipes)}")
+        if primary.opponents is not None and primary.recipe in primary.opponents:
+            raise ValueError(f"validation.primary compares '{primary.recipe}' with itself")
+        return self

@@ -1,0 +1,139 @@
+"""Read a study.yaml into its schemas, or say everything that is wrong with it, by key and line."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from polydx.config import Config
+from polydx.errors import ConfigError, Problem, counted
+from polydx.params import closest
+
+KeyPath = tuple[str | int, ...]
+
+
+def read_config(path: str | Path) -> Config:
+    """Return the checked content of a study.yaml.
+
+    Raises:
+        ConfigError: the file is missing, no YAML, or holds unknown keys or wrong values; all are listed.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ConfigError(f"no study file {path}: give a study.yaml (see `polydx run --help`)")
+    content, lines = _parse(path)
+    try:
+        return Config.model_validate(content)
+    except ValidationError as error:
+        problems = [_problem(e, lines) for e in error.errors()]
+        raise ConfigError(f"{counted(len(problems), 'problem')} in {path}", problems) from None
+
+
+def to_yaml(config: Config) -> str:
+    """Return the resolved configuration, defaults written out."""
+    return yaml.safe_dump(config.model_dump(mode="json", exclude_none=True), sort_keys=False, allow_unicode=True)
+
+
+def _parse(path: Path) -> tuple[Any, dict[KeyPath, int]]:
+    """Return plain content and the line of every key; a key given twice is refused."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        content = yaml.safe_load(text)
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path} is not UTF-8 text: save it as UTF-8") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "somewhere"
+        raise ConfigError(f"{path} is not YAML: {where}: {getattr(error, 'problem', error)}") from None
+    if not isinstance(content, Mapping):
+        raise ConfigError(f"{path} holds no `study:` section")
+    entries = list(_keys(node, ()))
+    lines: dict[KeyPath, int] = {}
+    twice = [
+        Problem(f"line {line}", f"key '{_dotted(key)}' stands twice (first in line {lines[key]})")
+        for key, line in entries
+        if lines.setdefault(key, line) != line
+    ]
+    if twice:
+        raise ConfigError(f"{counted(len(twice), 'problem')} in {path}", twice)
+    return content, lines
+
+
+def _keys(node: yaml.Node | None, above: KeyPath) -> Iterator[tuple[KeyPath, int]]:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            path = (*above, str(key.value))
+            yield path, key.start_mark.line + 1
+            yield from _keys(value, path)
+    elif isinstance(node, yaml.SequenceNode):
+        for i, value in enumerate(node.value):
+            yield (*above, i), value.start_mark.line + 1
+            yield from _keys(value, (*above, i))
+
+
+def _dotted(path: KeyPath) -> str:
+    return ".".join(map(str, path))
+
+
+def _problem(error: Any, lines: Mapping[KeyPath, int]) -> Problem:
+    """Turn one pydantic error into a sentence about a key and its line."""
+    path, allowed = _walk(error["loc"])
+    known = next((path[:n] for n in range(len(path), 0, -1) if path[:n] in lines), ())
+    where = _dotted(path) or "the file"
+    where += f" (line {lines[known]})" if known else ""
+    if error["type"] == "extra_forbidden":
+        guess = closest(str(path[-1]), allowed)
+        hint = f"did you mean '{guess}'?" if guess else f"known here: {', '.join(sorted(allowed))}"
+        return Problem(where, f"unknown key '{path[-1]}'; {hint}")
+    if error["type"] == "missing":
+        return Problem(where, f"'{path[-1]}' is required and not there")
+    message = error["msg"].removeprefix("Value error, ")
+    found = error.get("input")
+    shown = f", found {found!r}" if isinstance(found, str | int | float | bool) or found is None else ""
+    return Problem(where, message[:1].lower() + message[1:] + shown)
+
+
+def _walk(loc: tuple[str | int, ...]) -> tuple[KeyPath, list[str]]:
+    """Return the YAML path of a pydantic location (union tags removed) and the keys allowed where it ends."""
+    path: list[str | int] = []
+    allowed: list[str] = []
+    at: Any = Config
+    for part in loc:
+        at = _bare(at)
+        members = get_args(at) if get_origin(at) in (Union, types.UnionType) else ()
+        tagged = [m for m in members if _tag(m) == part]
+        if tagged:
+            at = tagged[0]
+            continue
+        path.append(part)
+        at, allowed = _below(at, part)
+    return tuple(path), allowed
+
+
+def _bare(at: Any) -> Any:
+    while get_origin(at) is Annotated:
+        at = get_args(at)[0]
+    return at
+
+
+def _tag(model: Any) -> str | None:
+    """Return the value of a union member's `kind`."""
+    kind = model.model_fields.get("kind") if isinstance(model, type) and issubclass(model, BaseModel) else None
+    return get_args(kind.annotation)[0] if kind is not None and get_origin(kind.annotation) is Literal else None
+
+
+def _below(at: Any, part: str | int) -> tuple[Any, list[str]]:
+    """Return the type found under `part`, and the keys known at this level."""
+    models = [m for m in (at, *get_args(at)) if isinstance(m, type) and issubclass(m, BaseModel)]
+    if models:
+        fields = models[0].model_fields
+        allowed = list(fields)
+        return (fields[part].annotation if part in fields else Any), allowed
+    inner = [a for a in get_args(at) if a is not type(None)]
+    return (inner[-1] if inner else Any), []

@@ -1,0 +1,22 @@
+"""The layers that differ between spectra (1D) and images (2D), looked up by the number of dimensions."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from torch import nn
+
+Dims = Literal[1, 2]
+
+CONV: dict[int, type[nn.Conv1d] | type[nn.Conv2d]] = {1: nn.Conv1d, 2: nn.Conv2d}
+BATCH_NORM: dict[int, type[nn.BatchNorm1d] | type[nn.BatchNorm2d]] = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d}
+MAX_POOL: dict[int, type[nn.MaxPool1d] | type[nn.MaxPool2d]] = {1: nn.MaxPool1d, 2: nn.MaxPool2d}
+ADAPTIVE_AVERAGE: dict[int, type[nn.AdaptiveAvgPool1d] | type[nn.AdaptiveAvgPool2d]] = {
+    1: nn.AdaptiveAvgPool1d,
+    2: nn.AdaptiveAvgPool2d,
+}
+ACTIVATIONS: dict[str, type[nn.ReLU] | type[nn.GELU] | type[nn.SiLU]] = {
+    "relu": nn.ReLU,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+}

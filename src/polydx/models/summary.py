@@ -1,0 +1,61 @@
+"""How large a module is, and what it costs to run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+import torch
+from torch import Tensor, nn
+
+from polydx.models.network import Network
+
+COUNTED = (nn.Conv1d, nn.Conv2d, nn.Linear)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The size of a module.
+
+    Attributes:
+        parameters: numbers that training can change.
+        multiply_adds: multiplications with addition in convolutions and linear layers, for one sample; the products
+            inside attention are not counted.
+    """
+
+    parameters: int
+    multiply_adds: int
+
+
+def summarise(module: nn.Module, shape: tuple[int, ...]) -> Summary:
+    """Measure a module on one input of `shape`, (C, L) or (C, H, W)."""
+    counts: list[int] = []
+
+    def count(layer: nn.Module, _: tuple[Tensor, ...], output: Tensor) -> None:
+        counts.append(_multiply_adds(layer, output))
+
+    hooks = [layer.register_forward_hook(count) for layer in module.modules() if isinstance(layer, COUNTED)]
+    training = module.training
+    module.eval()
+    try:
+        # Gradients stay on: without them, torch's encoder layers take a fused path that calls none of their parts.
+        with torch.enable_grad():
+            module(torch.zeros(1, *shape))
+    finally:
+        module.train(training)
+        for hook in hooks:
+            hook.remove()
+    return Summary(sum(p.numel() for p in module.parameters()), sum(counts))
+
+
+def summarise_backbones(network: Network, shapes: dict[str, tuple[int, ...]]) -> dict[str, Summary]:
+    """Return modality -> the size of its backbone, for inputs of `shapes`."""
+    return {name: summarise(network.backbone(name), shapes[name]) for name in network.modalities}
+
+
+def _multiply_adds(layer: nn.Module, output: Tensor) -> int:
+    weight = layer.weight
+    if not isinstance(weight, Tensor):
+        return 0
+    # Each output value is one scalar product with one filter: the weight without its first dimension.
+    return output.numel() // output.shape[0] * prod(weight.shape[1:])

@@ -1,0 +1,1 @@
+"""Preparing spectra, images and tables: transformers that are fitted inside the fold."""

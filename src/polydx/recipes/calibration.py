@@ -1,0 +1,68 @@
+"""Decision values to probabilities, fitted on inner patients (Platt 1999, in the numerically safe form of Lin 2007)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.special import expit
+
+from polydx.study import IntArray
+
+
+@dataclass(frozen=True)
+class Sigmoids:
+    """One sigmoid a class, normalised over the classes (one sigmoid and its complement for two).
+
+    Attributes:
+        slopes: (K,) or (1,) for two classes.
+        intercepts: the same shape.
+    """
+
+    slopes: NDArray[np.float64]
+    intercepts: NDArray[np.float64]
+
+    def probabilities(self, decisions: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return (N, K) probabilities of decision values (N,) for two classes, else (N, K)."""
+        columns = decisions[:, None] if decisions.ndim == 1 else decisions
+        values = expit(columns * self.slopes + self.intercepts)
+        if values.shape[1] == 1:
+            return np.hstack([1 - values, values])
+        total = values.sum(axis=1, keepdims=True)
+        uniform = np.full_like(values, 1 / values.shape[1])
+        return np.where(total > 0, values / np.where(total > 0, total, 1), uniform)
+
+
+def fit_sigmoids(decisions: NDArray[np.float64], codes: IntArray, classes: int) -> Sigmoids:
+    """Fit on held-out decision values.
+
+    Args:
+        decisions: (N,) for two classes, else (N, K), from models that did not see these patients.
+        codes: (N,) class codes 0..K-1.
+        classes: K.
+    """
+    columns = decisions[:, None] if decisions.ndim == 1 else decisions
+    targets = [1] if classes == 2 else range(classes)
+    fitted = [_platt(columns[:, i], codes == k) for i, k in enumerate(targets)]
+    return Sigmoids(np.array([a for a, _ in fitted]), np.array([b for _, b in fitted]))
+
+
+def _platt(decisions: NDArray[np.float64], positive: NDArray[np.bool_]) -> tuple[float, float]:
+    """Return slope and intercept of P(positive) = expit(slope * decision + intercept), with Platt's soft targets."""
+    n_positive, n_negative = int(positive.sum()), int((~positive).sum())
+    target = np.where(positive, (n_positive + 1) / (n_positive + 2), 1 / (n_negative + 2))
+    scale = float(np.abs(decisions).max()) or 1.0
+    x = decisions / scale
+
+    def loss(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        z = parameters[0] * x + parameters[1]
+        value = float(np.sum(np.logaddexp(0, z) - target * z))
+        slope = expit(z) - target
+        return value, np.array([slope @ x, slope.sum()])
+
+    start = np.array([0.0, np.log((n_positive + 1) / (n_negative + 1))])
+    found: Any = minimize(loss, start, jac=True, method="BFGS")
+    return float(found.x[0] / scale), float(found.x[1])

@@ -1,0 +1,131 @@
+"""From a study's modalities to the arrays a model takes: preprocessing fitted on training rows, bags pooled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from polydx.config import Step
+from polydx.errors import AxisError, ConfigError, Problem, counted
+from polydx.preprocessing.pipeline import SpectraPipeline, build_pipeline
+from polydx.recipes.protocol import State
+from polydx.study import RowIndex, Spectra, Study
+
+StepsByModality = Mapping[str, Sequence[Step]]
+
+
+@dataclass(frozen=True)
+class FittedInputs:
+    """Fitted preprocessing, one pipeline a modality.
+
+    Attributes:
+        pipelines: modality -> pipeline fitted on training rows.
+    """
+
+    pipelines: dict[str, SpectraPipeline]
+
+    def rows(self, study: Study) -> dict[str, NDArray[np.float64]]:
+        """Return modality -> preprocessed rows (n, D), one for each row of the modality.
+
+        Raises:
+            AxisError: the study's axis is not the one the pipeline was fitted on.
+        """
+        return {name: pipeline.transform(_values(study, name, pipeline)) for name, pipeline in self.pipelines.items()}
+
+    def features(self, study: Study) -> NDArray[np.float64]:
+        """Return (N, D): each sample's rows averaged, modalities side by side."""
+        rows = self.rows(study)
+        return np.hstack([pool_mean(values, study.rows[name]) for name, values in rows.items()])
+
+    def state(self) -> State:
+        """Return the pipelines as data."""
+        config: dict[str, Any] = {}
+        arrays: dict[str, NDArray[Any]] = {}
+        for name, pipeline in self.pipelines.items():
+            config[name], found = pipeline.to_state()
+            arrays |= {f"{name}/{key}": value for key, value in found.items()}
+        return config, arrays
+
+    @classmethod
+    def from_state(cls, config: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> FittedInputs:
+        """Rebuild what `state` returned."""
+        return cls({
+            name: SpectraPipeline.from_state(
+                part, {k.removeprefix(f"{name}/"): v for k, v in arrays.items() if k.startswith(f"{name}/")}
+            )
+            for name, part in config.items()
+        })
+
+
+def fit_inputs(study: Study, steps: StepsByModality, codes: NDArray[np.int64] | None = None) -> FittedInputs:
+    """Fit one pipeline a modality on all rows of the study.
+
+    Args:
+        study: training rows.
+        steps: modality -> steps.
+        codes: (N,) class codes for steps that look at labels; rows of unlabelled samples do not enter those.
+    """
+    pipelines = {}
+    for name, listed in steps.items():
+        spectra = study.spectra(name)
+        pipeline = build_pipeline(listed, spectra.axis)
+        if codes is None:
+            pipeline.fit(spectra.values)
+        else:
+            index = study.rows[name]
+            labels = codes[index.sample_of_row]
+            pipeline.fit(spectra.values[index.rows][labels >= 0], labels[labels >= 0])
+        pipelines[name] = pipeline
+    return FittedInputs(pipelines)
+
+
+def pool_mean(values: NDArray[np.float64], index: RowIndex) -> NDArray[np.float64]:
+    """Average the rows of each sample: (n, D) -> (N, D); a single row is passed through unchanged."""
+    if len(index.rows) == len(index) and (index.counts == 1).all():
+        return values[index.rows]
+    sums = np.add.reduceat(values[index.rows], index.starts[:-1], axis=0)
+    return np.asarray(sums / index.counts[:, None])
+
+
+def input_problems(study: Study, steps: StepsByModality, where: str) -> list[Problem]:
+    """Return what keeps these steps from being used on this study: unknown modality, gaps, wrong step or option."""
+    found = []
+    for name, listed in steps.items():
+        at = f"{where}.preprocessing.{name}"
+        if name not in study.modalities:
+            found.append(Problem(at, f"the study has no modality '{name}'; it has {', '.join(study.modalities)}"))
+            continue
+        modality = study.modalities[name]
+        if not isinstance(modality, Spectra):
+            found.append(Problem(at, f"'{name}' holds {modality.kind}; only spectra can be preprocessed so far"))
+            continue
+        lacking = int((~study.present(name)).sum())
+        if lacking:
+            found.append(Problem(at, f"{counted(lacking, 'sample')} without '{name}'; this recipe needs it for all"))
+        try:
+            build_pipeline(listed, modality.axis)
+        except ConfigError as error:
+            found += error.problems or [Problem(at, error.message)]
+        except AxisError as error:
+            found.append(Problem(at, str(error)))
+    return found
+
+
+def spectral_modalities(study: Study) -> list[str]:
+    """Return the names of the modalities that hold spectra."""
+    return [name for name, modality in study.modalities.items() if isinstance(modality, Spectra)]
+
+
+def _values(study: Study, name: str, pipeline: SpectraPipeline) -> NDArray[Any]:
+    spectra, expected = study.spectra(name), pipeline.input_axis
+    if expected is not None and not np.array_equal(spectra.axis, expected):
+        raise AxisError(
+            f"'{name}' of study '{study.name}' is on another axis than the model "
+            f"({len(spectra.axis)} points {spectra.axis[0]:g}-{spectra.axis[-1]:g} cm^-1, expected "
+            f"{len(expected)} points {expected[0]:g}-{expected[-1]:g}): resample first"
+        )
+    return spectra.values

@@ -1,0 +1,1 @@
+"""Fitting networks: losses, the training loop, freezing, weights in and out."""

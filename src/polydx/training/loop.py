@@ -1,0 +1,215 @@
+"""Fitting a network: one short loop, everything it draws on private to the fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from math import inf, isfinite
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from polydx.errors import ConfigError, StudyError
+from polydx.models.network import Network
+from polydx.models.seeding import seeded
+from polydx.training.freezing import train_mode
+from polydx.training.losses import CrossEntropy, LearnedTaskWeights, Loss, TaskWeights, multitask_loss
+from polydx.training.monitor import monitor_losses
+from polydx.training.options import TrainingOptions
+from polydx.training.schedule import build_optimiser, rate_factor
+from polydx.training.streams import Streams, shuffled_batches, streams
+from polydx.training.tensors import TensorSet, is_labelled
+
+Augment = Callable[[Tensor, torch.Generator], Tensor]
+"""(batch (B, C, L) or (B, C, H, W), generator on its device) -> a batch of the same shape."""
+
+
+class ScalarLog(Protocol):
+    """Somewhere to write one dict of numbers a step, such as `polydx.training.logs.TensorBoardLog`."""
+
+    def scalars(self, step: int, values: Mapping[str, float]) -> None:
+        """Write the numbers of one step."""
+        ...
+
+
+@dataclass
+class History:
+    """What happened in a fit.
+
+    Attributes:
+        epochs: one dict an epoch: `epoch` (from 0), `lr`, `loss`, `loss/<task>`, and with monitor rows `monitor`,
+            `monitor/<task>`.
+        best_epoch: the epoch whose weights the network now has.
+    """
+
+    epochs: list[dict[str, float]] = field(default_factory=list)
+    best_epoch: int = 0
+
+
+def fit(
+    network: Network,
+    train: TensorSet,
+    monitor: TensorSet | None = None,
+    options: TrainingOptions | None = None,
+    *,
+    seed: int,
+    losses: Mapping[str, Loss] | None = None,
+    task_weights: TaskWeights | None = None,
+    augment: Mapping[str, Augment] | None = None,
+    on_epoch: Callable[[int, dict[str, float]], None] | None = None,
+    logger: ScalarLog | None = None,
+) -> History:
+    """Fit `network` in place and leave it in evaluation mode with its best weights.
+
+    The same seed, rows, options and number of threads give the same weights, byte for byte, whatever ran before.
+
+    Args:
+        network: the network; its own weights are where the fit starts.
+        train: rows to learn from; those without any label are left out.
+        monitor: rows whose loss, averaged by patient and then over tasks, chooses the best epoch and stops the fit;
+            without them the last epoch counts.
+        options: the knobs.
+        seed: of the batches, the augmentation and the dropout.
+        losses: task -> loss; cross-entropy where left out.
+        task_weights: task -> weight in the sum, or learned weights, which are then fitted along.
+        augment: modality -> random transform of each training batch.
+        on_epoch: called after each epoch with its number and its row of the history; may raise to end the fit.
+        logger: gets the same row.
+
+    Raises:
+        StudyError: fewer than two labelled rows, no labelled monitor row, or a label beyond the classes of its head.
+        ConfigError: every parameter is frozen, or the loss stopped being a finite number.
+    """
+    options = options or TrainingOptions()
+    losses = {task: CrossEntropy() for task in network.tasks} | dict(losses or {})
+    _check_labels(network, train, "training", least=2)
+    if monitor is not None:
+        _check_labels(network, monitor, "monitor", least=1)
+    run = _Fit(network, train, options, seed, losses, task_weights, augment or {})
+    best, best_weights = inf, None
+    history = History()
+    with seeded(run.streams.dropout):
+        for epoch in range(options.epochs):
+            row = {"epoch": float(epoch), **run.train_epoch(epoch)}
+            if monitor is not None:
+                row |= monitor_losses(run.module, monitor, losses, run.device)
+            _check_finite(row, epoch)
+            history.epochs.append(row)
+            if logger is not None:
+                logger.scalars(epoch, row)
+            if on_epoch is not None:
+                on_epoch(epoch, row)
+            if monitor is None or row["monitor"] < best:
+                best, history.best_epoch = row.get("monitor", inf), epoch
+                best_weights = _copy(network) if monitor is not None else None
+            elif options.patience and epoch - history.best_epoch >= options.patience:
+                break
+    if best_weights is not None:
+        network.load_state_dict(best_weights)
+    network.eval()
+    return history
+
+
+class _Fit:
+    """One fit under way: its rows, optimiser, schedule and random streams."""
+
+    def __init__(
+        self,
+        network: Network,
+        train: TensorSet,
+        options: TrainingOptions,
+        seed: int,
+        losses: Mapping[str, Loss],
+        task_weights: TaskWeights | None,
+        augment: Mapping[str, Augment],
+    ) -> None:
+        from lightning_fabric import Fabric
+
+        self.fabric = Fabric(accelerator=options.accelerator, devices=1, precision=options.precision)
+        self.device: torch.device = self.fabric.device
+        self.streams: Streams = streams(seed, self.device)
+        self.options, self.losses, self.augment = options, losses, augment
+        for part in (*losses.values(), task_weights):
+            if isinstance(part, nn.Module):
+                part.to(self.device)
+        parameters = list(network.parameters())
+        if not any(p.requires_grad for p in parameters):
+            raise ConfigError("every parameter of the network is frozen, so there is nothing to fit")
+        if isinstance(task_weights, LearnedTaskWeights):
+            parameters += list(task_weights.parameters())
+        self.task_weights = task_weights
+        self.module: Any
+        self.module, self.optimiser = self.fabric.setup(network, build_optimiser(parameters, options))
+        self.network = network
+        self.rows = _labelled_rows(network, train)
+        self.train = train.to(self.device)
+
+    def train_epoch(self, epoch: int) -> dict[str, float]:
+        """Take one pass over the training rows; return the learning rate and the mean losses."""
+        train_mode(self.network)
+        batches = shuffled_batches(len(self.rows), self.options.batch_size, self.streams.batches)
+        sums: dict[str, Tensor] = {}
+        counts: dict[str, int] = {}
+        for number, batch in enumerate(batches):
+            rate = self.options.lr * rate_factor(epoch * len(batches) + number, len(batches), self.options)
+            total, per_task = self._step(self.rows[batch].to(self.device), rate)
+            for name, loss in {"loss": total, **{f"loss/{task}": x for task, x in per_task.items()}}.items():
+                sums[name] = sums.get(name, torch.zeros((), device=self.device)) + loss.detach() * len(batch)
+                counts[name] = counts.get(name, 0) + len(batch)
+        return {"lr": rate} | {name: float(value) / counts[name] for name, value in sums.items()}
+
+    def _step(self, rows: Tensor, rate: float) -> tuple[Tensor, dict[str, Tensor]]:
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        inputs = {name: x[rows] for name, x in self.train.inputs.items()}
+        for name, transform in self.augment.items():
+            inputs[name] = transform(inputs[name], self.streams.augmentation)
+        labels = {task: y[rows] for task, y in self.train.labels.items()}
+        weights = None if self.train.weights is None else self.train.weights[rows]
+        self.optimiser.zero_grad()
+        total, per_task = multitask_loss(self.module(inputs), labels, self.losses, self.task_weights, weights)
+        self.fabric.backward(total)
+        if self.options.gradient_clip:
+            self.fabric.clip_gradients(
+                self.module, self.optimiser, max_norm=self.options.gradient_clip, error_if_nonfinite=False
+            )
+        self.optimiser.step()
+        return total, per_task
+
+
+def _labelled_rows(network: Network, rows: TensorSet) -> Tensor:
+    labelled = torch.stack([is_labelled(rows.labels[task]) for task in network.tasks])
+    return torch.nonzero(labelled.any(dim=0)).flatten().cpu()
+
+
+def _check_labels(network: Network, rows: TensorSet, which: str, *, least: int) -> None:
+    missing = [task for task in network.tasks if task not in rows.labels]
+    if missing or not network.tasks:
+        raise StudyError(
+            f"the {which} rows have no labels for the tasks of the network: {', '.join(missing) or 'none'}"
+        )
+    for task in network.tasks:
+        labels = rows.labels[task]
+        classes = network.head(task).classes
+        highest = int(labels.max()) if labels.ndim == 1 and len(labels) else -1
+        if labels.ndim == 1 and highest >= max(classes, 2):
+            raise StudyError(
+                f"task {task!r} of the {which} rows has the class code {highest}, its head {classes} classes"
+            )
+    found = len(_labelled_rows(network, rows))
+    if found < least:
+        raise StudyError(f"a fit needs at least {least} labelled {which} rows, but there are {found}")
+
+
+def _check_finite(row: Mapping[str, float], epoch: int) -> None:
+    wrong = [name for name, value in row.items() if not isfinite(value)]
+    if wrong:
+        raise ConfigError(
+            f"training diverged in epoch {epoch}: {', '.join(wrong)} is no longer a finite number; "
+            "lower `lr`, set `gradient_clip` (1.0, say), or scale the input"
+        )
+
+
+def _copy(network: nn.Module) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in network.state_dict().items()}

@@ -1,0 +1,78 @@
+"""The knobs of a fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from polydx.errors import ConfigError, Problem
+from polydx.models.options import known
+
+OPTIMISERS = ("adam", "adamw", "sgd")
+SCHEDULES = ("none", "cosine", "onecycle", "step")
+Precision = Literal["32-true", "16-mixed", "bf16-mixed"]
+PRECISIONS = get_args(Precision)
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """How a network is fitted.
+
+    Attributes:
+        epochs: passes over the training rows, at most.
+        batch_size: rows a step, at least 2 (batch norm needs two); a last batch of one row joins the one before.
+        lr: the largest learning rate of the schedule.
+        weight_decay: L2 penalty (adam, sgd) or decoupled decay (adamw).
+        optimiser: adam, adamw or sgd.
+        betas: decay rates of adam and adamw.
+        momentum: of sgd.
+        schedule: none; cosine (to 0); onecycle (up from lr / 25 for 30 % of the steps, then down); step (times
+            `step_factor` every `step_every` epochs).
+        warmup: epochs of linear growth from 0 before the schedule; not with onecycle, which has its own.
+        step_every: epochs between the steps of the step schedule.
+        step_factor: what each step multiplies the rate by.
+        patience: epochs without a better monitor loss before the fit stops; 0 never stops.
+        gradient_clip: largest norm of the gradient; 0 does not clip.
+        precision: as Fabric names it.
+        accelerator: cpu, cuda, mps, or auto for the best there is.
+
+    Raises:
+        ConfigError: an impossible value; all are listed.
+    """
+
+    epochs: int = 30
+    batch_size: int = 32
+    lr: float = 1e-3
+    weight_decay: float = 0.0
+    optimiser: Literal["adam", "adamw", "sgd"] = "adam"
+    betas: tuple[float, float] = (0.9, 0.999)
+    momentum: float = 0.9
+    schedule: Literal["none", "cosine", "onecycle", "step"] = "none"
+    warmup: float = 0.0
+    step_every: int = 50
+    step_factor: float = 0.5
+    patience: int = 0
+    gradient_clip: float = 0.0
+    precision: Precision = "32-true"
+    accelerator: str = "cpu"
+
+    def __post_init__(self) -> None:
+        known(self.optimiser, OPTIMISERS, "optimiser")
+        known(self.schedule, SCHEDULES, "schedule")
+        known(self.precision, PRECISIONS, "precision")
+        least = {"epochs": 1, "batch_size": 2, "step_every": 1, "patience": 0, "warmup": 0}
+        least |= {"gradient_clip": 0, "weight_decay": 0, "momentum": 0}
+        problems = [
+            Problem(name, f"must be at least {low}, but got {getattr(self, name)}")
+            for name, low in least.items()
+            if not getattr(self, name) >= low
+        ]
+        problems += [
+            Problem(name, f"must be above 0, but got {getattr(self, name)}")
+            for name in ("lr", "step_factor")
+            if not getattr(self, name) > 0
+        ]
+        if self.schedule == "onecycle" and self.warmup > 0:
+            problems.append(Problem("warmup", "onecycle brings its own warm-up; set warmup to 0"))
+        if problems:
+            raise ConfigError("the training options cannot be used", problems)

@@ -1,0 +1,78 @@
+"""Answers of a fitted network, batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from polydx.models.network import Network
+
+
+def predict_logits(
+    network: Network, inputs: Mapping[str, Tensor], batch_size: int = 256
+) -> dict[str, NDArray[np.float64]]:
+    """Return the logits of every task.
+
+    Args:
+        network: stays in evaluation mode, on its device.
+        inputs: modality -> (N, C, L) or (N, C, H, W).
+        batch_size: rows at a time; it changes the result by rounding only.
+
+    Returns:
+        task -> (N, K).
+    """
+    logits = batched_logits(network, inputs, _device(network), batch_size)
+    return {task: values.double().numpy() for task, values in logits.items()}
+
+
+def extract_features(
+    network: Network, inputs: Mapping[str, Tensor], stage: str, batch_size: int = 256
+) -> NDArray[np.float32]:
+    """Return one vector a sample at a named stage.
+
+    Args:
+        network: stays in evaluation mode, on its device.
+        inputs: modality -> (N, C, L) or (N, C, H, W).
+        stage: `<modality>.<stage>`, whose map is flattened; or `embedding`, the fused vector.
+        batch_size: rows at a time.
+
+    Returns:
+        (N, D).
+
+    Raises:
+        ConfigError: no such modality or stage; the message lists those there are.
+    """
+    network.eval()
+    found = []
+    with torch.inference_mode():
+        for batch in _batches(inputs, _device(network), batch_size):
+            x = network.embed(batch) if stage == "embedding" else network.features(batch, stage)
+            found.append(x.flatten(1).float().cpu())
+    return torch.cat(found).numpy()
+
+
+def batched_logits(
+    network: nn.Module, inputs: Mapping[str, Tensor], device: torch.device, batch_size: int
+) -> dict[str, Tensor]:
+    """Return task -> (N, K) logits, float32 on the CPU; leaves the network in evaluation mode."""
+    network.eval()
+    found: dict[str, list[Tensor]] = {}
+    with torch.inference_mode():
+        for batch in _batches(inputs, device, batch_size):
+            for task, values in network(batch).items():
+                found.setdefault(task, []).append(values.float().cpu())
+    return {task: torch.cat(parts) for task, parts in found.items()}
+
+
+def _batches(inputs: Mapping[str, Tensor], device: torch.device, batch_size: int) -> Iterator[dict[str, Tensor]]:
+    count = len(next(iter(inputs.values())))
+    for start in range(0, max(count, 1), batch_size):
+        yield {name: x[start : start + batch_size].to(device) for name, x in inputs.items()}
+
+
+def _device(network: nn.Module) -> torch.device:
+    return next(network.parameters()).device

@@ -1,0 +1,45 @@
+"""The random streams of one fit, and its batches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Streams:
+    """Independent streams, so that switching one use of chance off leaves the others as they were.
+
+    Attributes:
+        batches: order of the rows, on the CPU.
+        augmentation: on the device of the fit.
+        dropout: seed of torch's global stream inside the fit.
+    """
+
+    batches: torch.Generator
+    augmentation: torch.Generator
+    dropout: int
+
+
+def streams(seed: int, device: torch.device) -> Streams:
+    """Derive the streams of a fit from its seed."""
+    first, second, third = (int(s.generate_state(1, np.uint64)[0]) for s in np.random.SeedSequence(seed).spawn(3))
+    batches, augmentation = torch.Generator(), torch.Generator(device)
+    return Streams(batches.manual_seed(first), augmentation.manual_seed(second), third)
+
+
+def shuffled_batches(count: int, batch_size: int, generator: torch.Generator) -> list[Tensor]:
+    """Split `count` rows, in random order, into batches; a last batch of one row joins the one before.
+
+    Batch norm cannot work on a single row.
+
+    Returns:
+        int64 row numbers, one tensor a batch; every row once.
+    """
+    batches = list(torch.split(torch.randperm(count, generator=generator), batch_size))
+    if len(batches) > 1 and len(batches[-1]) == 1:
+        batches[-2:] = [torch.cat(batches[-2:])]
+    return batches

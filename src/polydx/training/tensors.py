@@ -1,0 +1,116 @@
+"""The rows that a network is fitted on: tensors joined by position, checked once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+from polydx.errors import Problem, StudyError
+
+
+@dataclass(frozen=True)
+class TensorSet:
+    """N samples: inputs, labels and who they belong to.
+
+    Attributes:
+        inputs: modality -> (N, C, L) or (N, C, H, W) float32, finite.
+        labels: task -> (N,) int64 with -1 for no label, or (N, K) float32 of class probabilities with rows of
+            zeros for no label.
+        patients: (N,) int64 patient codes; without them every sample counts as its own patient.
+        weights: (N,) float32 weights of the samples in the training loss; all 1 without them.
+
+    Raises:
+        StudyError: lengths differ, an input is not finite, or a label is no code; all problems are listed.
+    """
+
+    inputs: Mapping[str, Tensor]
+    labels: Mapping[str, Tensor]
+    patients: Tensor | None = None
+    weights: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        problems = [*_lengths(self), *_values(self)]
+        if problems:
+            raise StudyError("the rows to train on do not fit together", problems)
+
+    def __len__(self) -> int:
+        return len(next(iter(self.inputs.values())))
+
+    @property
+    def patient_codes(self) -> Tensor:
+        """(N,) int64, one code a patient."""
+        return torch.arange(len(self)) if self.patients is None else self.patients
+
+    def to(self, device: torch.device) -> TensorSet:
+        """Return the same rows on `device`."""
+        return TensorSet(
+            {name: x.to(device) for name, x in self.inputs.items()},
+            {task: y.to(device) for task, y in self.labels.items()},
+            None if self.patients is None else self.patients.to(device),
+            None if self.weights is None else self.weights.to(device),
+        )
+
+
+def tensor_set(
+    inputs: Mapping[str, ArrayLike],
+    labels: Mapping[str, ArrayLike],
+    patients: ArrayLike | None = None,
+    weights: ArrayLike | None = None,
+) -> TensorSet:
+    """Build a `TensorSet` from arrays.
+
+    Args:
+        inputs: modality -> (N, L) spectra, which get one channel, or (N, C, L), or (N, C, H, W).
+        labels: task -> (N,) codes, or (N, K) class probabilities.
+        patients: (N,) patient identifiers of any kind.
+        weights: (N,) weights of the samples.
+    """
+    tensors = {}
+    for name, values in inputs.items():
+        x = torch.from_numpy(np.array(values, dtype=np.float32))
+        tensors[name] = x.unsqueeze(1) if x.ndim == 2 else x  # (N, 1, L)
+    codes = None if patients is None else torch.from_numpy(np.unique(np.asarray(patients), return_inverse=True)[1])
+    weight = None if weights is None else torch.from_numpy(np.array(weights, dtype=np.float32))
+    return TensorSet(tensors, {task: _label_tensor(y) for task, y in labels.items()}, codes, weight)
+
+
+def is_labelled(labels: Tensor) -> Tensor:
+    """Return (N,) bool: which rows of (N,) codes or (N, K) class probabilities carry a label."""
+    return labels >= 0 if labels.ndim == 1 else labels.sum(dim=1) > 0
+
+
+def _label_tensor(labels: ArrayLike) -> Tensor:
+    array = np.asarray(labels)
+    return torch.from_numpy(array.astype(np.int64 if array.ndim == 1 else np.float32))
+
+
+def _lengths(rows: TensorSet) -> list[Problem]:
+    if not rows.inputs:
+        return [Problem("inputs", "no modality; a network needs at least one")]
+    tensors = {**rows.inputs, **rows.labels}
+    if rows.patients is not None:
+        tensors["patients"] = rows.patients
+    if rows.weights is not None:
+        tensors["weights"] = rows.weights
+    return [
+        Problem(name, f"expected {len(rows)} rows, found {len(tensor)}")
+        for name, tensor in tensors.items()
+        if len(tensor) != len(rows)
+    ]
+
+
+def _values(rows: TensorSet) -> list[Problem]:
+    problems = []
+    for name, x in rows.inputs.items():
+        bad = torch.nonzero(~torch.isfinite(x.flatten(1)).all(dim=1)).flatten().tolist()
+        if bad:
+            problems.append(Problem(name, f"not finite (NaN or infinity) in rows {', '.join(map(str, bad[:10]))}"))
+    for task, y in rows.labels.items():
+        if y.ndim == 1 and (y.is_floating_point() or (len(y) > 0 and int(y.min()) < -1)):
+            problems.append(Problem(task, "labels must be whole class codes from 0, or -1 for no label"))
+    return problems

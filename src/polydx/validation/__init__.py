@@ -1,0 +1,1 @@
+"""Validation: from predictions on unseen patients to figures with intervals and tests."""

@@ -1,0 +1,129 @@
+"""One fit and its predictions: run on its own, kept on disk, never computed twice."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from polydx import __version__
+from polydx.io.atomic import replacing
+from polydx.recipes.protocol import Fitted, Recipe, stream_seed
+from polydx.splits import Fold
+from polydx.study import Study
+from polydx.validation.predictions import predictions_frame, read_metadata, read_predictions, write_predictions
+
+
+@dataclass(frozen=True)
+class Job:
+    """One recipe on one fold of one seed.
+
+    Attributes:
+        recipe: to fit.
+        seed: of the repetition.
+        fold: positions to train and test on.
+        key: hash of all that the outcome depends on; a file on disk with another key is not this job's.
+        group: folder of the run under which its file is kept.
+    """
+
+    recipe: Recipe
+    seed: int
+    fold: Fold
+    key: str
+    group: str = "folds"
+
+    @property
+    def stem(self) -> str:
+        """Path of its files below a folder of the run, without ending."""
+        return f"{self.recipe.name}/seed-{self.seed}_fold-{self.fold.number:03d}"
+
+    def file(self, folder: Path) -> Path:
+        """Where the outcome is kept."""
+        return folder / self.group / f"{self.stem}.parquet"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a job gave.
+
+    Attributes:
+        predictions: rows of the predictions table.
+        seconds: of fit and predict.
+        history: one dict an epoch.
+        notes: of the fit.
+        reused: it was on disk already.
+    """
+
+    predictions: pd.DataFrame
+    seconds: Mapping[str, float]
+    history: list[dict[str, float]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    reused: bool = False
+
+
+def job_key(study_fingerprint: str, recipe: Recipe, seed: int, fold: Fold) -> str:
+    """Return the hash of everything a fold's predictions depend on."""
+    digest = hashlib.sha256(study_fingerprint.encode())
+    digest.update(json.dumps([__version__, recipe.name, recipe.config, seed, fold.number], sort_keys=True).encode())
+    digest.update(fold.train.tobytes() + b"|" + fold.test.tobytes())
+    return digest.hexdigest()
+
+
+def load_outcome(job: Job, folder: Path) -> Outcome | None:
+    """Return what an earlier run left for this very job, or None."""
+    metadata = read_metadata(job.file(folder))
+    if metadata.get("key") != job.key:
+        return None
+    told = json.loads(metadata["told"])
+    return Outcome(read_predictions(job.file(folder)), told["seconds"], told["history"], told["notes"], reused=True)
+
+
+def run_job(job: Job, train: Study, test: Study, folder: Path | None, threads: int = 1) -> Outcome:
+    """Fit on `train`, predict `test`, and keep the outcome in the run folder if there is one."""
+    from threadpoolctl import threadpool_limits
+
+    log = folder / "logs" / job.stem if folder is not None and job.group == "folds" else None
+    if log is not None and log.exists():
+        shutil.rmtree(log)  # of a run that was stopped inside this fold
+    with threadpool_limits(threads):
+        start = time.perf_counter()
+        fitted = job.recipe.fit(train, stream_seed(job.seed, job.recipe.name, job.fold.number), log=log)
+        between = time.perf_counter()
+        probabilities = fitted.predict_proba(test)
+        seconds = {"fit": between - start, "predict": time.perf_counter() - between}
+    frame = predictions_frame(
+        test,
+        probabilities,
+        recipe=job.recipe.name,
+        seed=job.seed,
+        fold=job.fold.number,
+        thresholds=fitted.thresholds,
+        modalities=job.recipe.modalities,
+    )
+    outcome = Outcome(frame, seconds, fitted.history, fitted.notes)
+    if folder is not None:
+        _keep(job, fitted, outcome, folder)
+    return outcome
+
+
+def _keep(job: Job, fitted: Fitted, outcome: Outcome, folder: Path) -> None:
+    """Write weights first: a fold whose predictions are there has everything there."""
+    if fitted.history and job.group == "folds":
+        _save_weights(fitted, folder / "weights" / f"{job.stem}.safetensors")
+    told: dict[str, Any] = {"seconds": outcome.seconds, "history": outcome.history, "notes": outcome.notes}
+    write_predictions(outcome.predictions, job.file(folder), {"key": job.key, "told": json.dumps(told)})
+
+
+def _save_weights(fitted: Fitted, path: Path) -> None:
+    from safetensors.numpy import save_file
+
+    config, arrays = fitted.state()
+    with replacing(path) as temporary:
+        save_file(arrays, temporary, metadata={"model": json.dumps(config, sort_keys=True)})

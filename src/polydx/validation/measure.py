@@ -1,0 +1,99 @@
+"""One recipe on one set of units: each seed's metrics, and their mean under every resample of patients."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from polydx.study import IntArray
+from polydx.validation.clusters import sum_by_cluster
+from polydx.validation.metrics import Scores, decide, weighted_metrics
+from polydx.validation.outcomes import Outcomes
+
+Floats = NDArray[np.float64]
+
+WITHIN_PATIENT = "mean_within_patient_accuracy"
+NOT_TESTED = -1
+GRID = 256  # logits that the resampled calibration slope is computed on; the estimate itself is exact
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Metrics of one recipe, ready for intervals and comparisons.
+
+    Attributes:
+        outcomes: labelled units; one a patient at patient level.
+        recipe: whose predictions.
+        decisions: (S, N) decided classes, -1 where a seed did not test the unit.
+        seeds: metrics of each seed, (S,) overall and (S, K) per class.
+        draws: mean over seeds under each resample, (R,) overall and (R, K) per class.
+    """
+
+    outcomes: Outcomes
+    recipe: str
+    decisions: IntArray
+    seeds: Scores
+    draws: Scores
+
+    @property
+    def complete(self) -> bool:
+        """True where every seed tested every unit, so that closed forms hold."""
+        return bool((self.decisions != NOT_TESTED).all())
+
+    def scores(self, code: int) -> Floats:
+        """(S, N) probability of a class."""
+        return self.outcomes.probabilities[self.recipe][:, :, code]
+
+
+def measure(outcomes: Outcomes, recipe: str, weights: Floats) -> Measured:
+    """Return all metrics of a recipe.
+
+    Args:
+        outcomes: labelled units, at least one.
+        recipe: one of theirs.
+        weights: (R, P) how often each patient is drawn; the same for all seeds and recipes, which pairs them.
+    """
+    everyone = np.ones((1, len(outcomes.patient_names)))
+    probabilities, tested = outcomes.probabilities[recipe], outcomes.tested(recipe)
+    decisions = np.full(tested.shape, NOT_TESTED, dtype=np.int64)
+    exact: list[Scores] = []
+    drawn: list[Scores] = []
+    for s, there in enumerate(tested):
+        p, labels, patients = probabilities[s, there], outcomes.labels[there], outcomes.patients[there]
+        thresholds = outcomes.thresholds[recipe][s, there]
+        decisions[s, there] = decide(p, outcomes.positive, thresholds)
+        right = (decisions[s, there] == labels).astype(np.float64)
+        for into, w, nodes in ((exact, everyone, None), (drawn, weights, GRID)):
+            found = weighted_metrics(
+                p, labels, w, positive=outcomes.positive, thresholds=thresholds, clusters=patients, nodes=nodes
+            )
+            found.overall[WITHIN_PATIENT] = within_patient_accuracy(right, w, patients)
+            into.append(found)
+    return Measured(outcomes, recipe, decisions, _stack(exact), _mean(drawn))
+
+
+def within_patient_accuracy(right: Floats, weights: Floats, patients: IntArray) -> Floats:
+    """Return (R,) mean over patients of the share of a patient's samples that are right.
+
+    Args:
+        right: (N,) 1 where the decision is right.
+        weights: (R, P) weights of patients.
+        patients: (N,) patient codes.
+    """
+    hits, counts = sum_by_cluster(np.column_stack([right, np.ones_like(right)]), patients, weights.shape[1]).T
+    there = counts > 0
+    with np.errstate(invalid="ignore"):
+        share = weights[:, there] @ (hits[there] / counts[there])
+        return np.asarray(share / weights[:, there].sum(axis=1))
+
+
+def _stack(each: list[Scores]) -> Scores:
+    overall = {name: np.concatenate([s.overall[name] for s in each]) for name in each[0].overall}
+    return Scores(overall, {name: np.concatenate([s.per_class[name] for s in each]) for name in each[0].per_class})
+
+
+def _mean(each: list[Scores]) -> Scores:
+    overall = {name: np.mean([s.overall[name] for s in each], axis=0) for name in each[0].overall}
+    return Scores(overall, {name: np.mean([s.per_class[name] for s in each], axis=0) for name in each[0].per_class})

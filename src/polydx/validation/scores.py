@@ -1,0 +1,153 @@
+"""From the predictions table to the figures of metrics.json."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+from zlib import crc32
+
+import numpy as np
+import pandas as pd
+
+from polydx.errors import ConfigError
+from polydx.study import Task
+from polydx.validation.bootstrap import draw_patients, patient_strata
+from polydx.validation.comparisons import compare_primary
+from polydx.validation.figures import figure
+from polydx.validation.measure import WITHIN_PATIENT, Measured, measure
+from polydx.validation.metrics import METRICS, PER_CLASS
+from polydx.validation.outcomes import Outcomes, leaves, under_parent
+from polydx.validation.table import read_outcomes
+
+RESAMPLES = 2000
+LEVELS = ("patient", "sample")
+SAMPLE_LEVEL_TASK = "the task is answered for each sample, and samples of one patient may differ"
+
+
+class Level(NamedTuple):
+    """All recipes at one level of one task; none, and the `reason`, where the level has no figures."""
+
+    measured: Mapping[str, Measured]
+    reason: str = ""
+
+
+def score_predictions(
+    predictions: pd.DataFrame,
+    tasks: Mapping[str, Task],
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    primary: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return the `recipes` and `comparisons` of metrics.json.
+
+    Args:
+        predictions: the predictions table.
+        tasks: the study's tasks.
+        resamples: of patients, for bootstrap intervals and tests.
+        seed: of the resampling; the stream of a task and level does not depend on what else is scored.
+        primary: the declared endpoint: `recipe`, `versus`, `task`, `level`, `metric`; None for no comparisons.
+
+    Raises:
+        PolydxError: the table is not what it should be (see `read_outcomes`).
+        ConfigError: the primary endpoint names an unknown task, level or metric.
+    """
+    _check_primary(primary, tasks)
+    raw = read_outcomes(predictions, tasks)
+    scored = {
+        name: {level: _measure_level(own, level, resamples, seed) for level in LEVELS} if own is not None else reason
+        for name, (own, reason) in _tasks_to_score(raw, tasks).items()
+    }
+    recipes = [str(r) for r in predictions["recipe"].unique()]
+    comparisons = []
+    if primary is not None:
+        at = scored.get(primary["task"], f"no predictions for task '{primary['task']}'")
+        level = Level({}, at) if isinstance(at, str) else at[primary["level"]]
+        comparisons = compare_primary(primary, level.measured, recipes, level.reason)
+    return {
+        "recipes": {r: {"tasks": _tasks_of(r, scored)} for r in recipes},
+        "comparisons": comparisons,
+    }
+
+
+def _check_primary(primary: Mapping[str, Any] | None, tasks: Mapping[str, Task]) -> None:
+    if primary is None:
+        return
+    known = {"task": [*tasks, *_roots(tasks).values()], "level": LEVELS, "metric": (*METRICS, WITHIN_PATIENT)}
+    for key, names in known.items():
+        if primary.get(key) not in names:
+            raise ConfigError(f"validation.primary.{key} is '{primary.get(key)}'; expected one of {', '.join(names)}")
+
+
+def _roots(tasks: Mapping[str, Task]) -> dict[str, str]:
+    """Return the tasks that have tasks below and none above -> the name of their leaves."""
+    parents = {task.parent[0] for task in tasks.values() if task.parent is not None}
+    return {name: f"{name}/leaves" for name, task in tasks.items() if task.parent is None and name in parents}
+
+
+def _tasks_to_score(raw: Mapping[str, Outcomes], tasks: Mapping[str, Task]) -> dict[str, tuple[Outcomes | None, str]]:
+    """Return the outcomes to score under each name, or None and the reason."""
+    found: dict[str, tuple[Outcomes | None, str]] = {}
+    roots = _roots(tasks)
+    for name, own in raw.items():
+        above = tasks[name].parent
+        if above is None:
+            found[name] = own, ""
+        else:
+            found[name] = under_parent(own, raw.get(above[0]), tasks[above[0]].classes.index(above[1])), ""
+        if name in roots:
+            tree = leaves(name, tasks, raw)
+            found[roots[name]] = (None, tree) if isinstance(tree, str) else (tree, "")
+    return found
+
+
+def _measure_level(own: Outcomes, level: str, resamples: int, seed: int) -> Level:
+    """Measure all recipes at one level under the same resamples, or say why there is nothing to measure."""
+    if level == "patient" and own.level == "sample" and not own.one_unit_a_patient:
+        return Level({}, SAMPLE_LEVEL_TASK)
+    units = (own.to_patients() if level == "patient" else own).labelled()
+    if not len(units):
+        return Level({}, f"no {level} has a label")
+    shared = "patient" if own.one_unit_a_patient else level  # where a sample is a patient, both levels say the same
+    rng = np.random.default_rng([seed, crc32(f"{own.name}/{shared}".encode())])
+    weights = draw_patients(patient_strata(units.labels, units.patients, len(units.classes)), resamples, rng)
+    return Level({recipe: measure(units, recipe, weights) for recipe in units.recipes})
+
+
+def _tasks_of(recipe: str, scored: Mapping[str, Mapping[str, Level] | str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, levels in scored.items():
+        if isinstance(levels, str):
+            found[name] = {key: value for level in LEVELS for key, value in _nothing(level, levels).items()}
+        elif any(recipe in level.measured for level in levels.values()) or not any(
+            level.measured for level in levels.values()
+        ):
+            found[name] = _task_of(recipe, levels)
+    return found
+
+
+def _task_of(recipe: str, levels: Mapping[str, Level]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, level in levels.items():
+        found |= {name: level_figures(level.measured[recipe])} if level.measured else _nothing(name, level.reason)
+    samples = levels["sample"].measured
+    if samples:
+        found[WITHIN_PATIENT] = figure(samples[recipe], WITHIN_PATIENT)
+    return found
+
+
+def _nothing(level: str, reason: str) -> dict[str, Any]:
+    return {level: None, f"{level}_reason": reason}
+
+
+def level_figures(measured: Measured) -> dict[str, Any]:
+    """Return all figures of a recipe at one level: counts, overall metrics, and each class against the rest."""
+    o = measured.outcomes
+    patients = {c: len(np.unique(o.patients[o.labels == k])) for k, c in enumerate(o.classes)}
+    found: dict[str, Any] = {"n": len(o), "n_patients": len(o.patient_names), "classes": patients}
+    found |= {name: figure(measured, name) for name in METRICS}
+    found["per_class"] = {
+        c: {"n": int((o.labels == k).sum())} | {name: figure(measured, name, k) for name in PER_CLASS}
+        for k, c in enumerate(o.classes)
+    }
+    return found

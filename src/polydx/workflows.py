@@ -1,0 +1,336 @@
+"""One function a verb of the command line: what `polydx run` does, callable from Python."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from polydx import __version__
+from polydx.config import Config
+from polydx.datasets.catalogue import build_study
+from polydx.errors import ConfigError, LeakageError, Problem
+from polydx.io.config_file import read_config
+from polydx.params import unknown
+from polydx.progress import Progress, Silent
+from polydx.splits import make_folds, stratifying_task
+from polydx.study import UNLABELLED, RowIndex, Spectra, Study
+
+CHEAP = {"kind": "classical", "model": "logistic_regression", "params": {"C": 0.01}}
+CHEAP_STEPS = [{"savitzky_golay": {"window": 11, "order": 3, "derivative": 1}}, "snv", "standardise"]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A study.yaml, read and checked: nothing is fitted yet.
+
+    Attributes:
+        config: resolved, with overrides from the command line.
+        study: the patients.
+        findings: of the integrity and leakage checks.
+    """
+
+    config: Config
+    study: Study
+    findings: list[Any]
+
+
+def prepare(
+    path: str | Path,
+    *,
+    data: str | Path | None = None,
+    recipes: Sequence[str] = (),
+    seeds: Sequence[int] = (),
+    progress: Progress | None = None,
+) -> Prepared:
+    """Read a study.yaml and its data, and check everything that can be checked before a fit.
+
+    Raises:
+        ConfigError, StudyError, ReadError, LeakageError: each says what is wrong, where, and what to do.
+    """
+    from polydx.validation.checks import check_study
+
+    progress = progress or Silent()
+    config = _narrowed(read_config(path), recipes, seeds)
+    progress.say(f"reading {config.study.dataset or config.study.samples}")
+    study = build_study(config.study, Path(path).parent, data)
+    _check_endpoint(config, study)
+    folds = make_folds(study, config.validation, config.validation.seeds[0])
+    return Prepared(_resolved(config, Path(path).parent), study, check_study(study, folds))
+
+
+def check(path: str | Path, *, data: str | Path | None = None, progress: Progress | None = None) -> Prepared:
+    """Do everything a run does before its first fit: read, build every recipe, split, look for leakage."""
+    from polydx.recipes.build import build_recipes
+
+    prepared = prepare(path, data=data, progress=progress)
+    build_recipes(prepared.config.recipes, prepared.study, prepared.config.validation.threads_per_fit)
+    return prepared
+
+
+def run(
+    path: str | Path,
+    *,
+    data: str | Path | None = None,
+    out: str | Path | None = None,
+    recipes: Sequence[str] = (),
+    seeds: Sequence[int] = (),
+    jobs: int | None = None,
+    progress: Progress | None = None,
+) -> Path:
+    """Cross-validate every recipe on the same folds, and write the run folder with its report.
+
+    Started again on the same folder, it takes the folds that are there and computes the rest.
+
+    Args:
+        path: study.yaml.
+        data: folder of the named studies.
+        out: run folder; `runs/<study>` if not given.
+        recipes: names to run; all if empty.
+        seeds: in place of the YAML's.
+        jobs: fits side by side; the number of cores if not given. Results do not depend on it.
+        progress: told how far it is.
+
+    Returns:
+        The run folder.
+    """
+    from polydx.recipes.build import build_recipes
+    from polydx.validation.checks import findings_json, refuse
+    from polydx.validation.cross_validation import cross_validate
+    from polydx.validation.run_folder import finish_run, start_run
+
+    progress = progress or Silent()
+    prepared = prepare(path, data=data, recipes=recipes, seeds=seeds, progress=progress)
+    config, study = prepared.config, prepared.study
+    refuse(prepared.findings)
+    built = build_recipes(config.recipes, study, config.validation.threads_per_fit)
+    if not built:
+        raise ConfigError(f"{path} has no `recipes:`: name at least one")
+    folder = Path(out) if out is not None else Path("runs") / study.name
+    start_run(folder, config, study, findings_json(prepared.findings))
+    progress.begin("fits", len(built) * _fits(study, config))
+    result = cross_validate(
+        study, built, config.validation, jobs=jobs or os.cpu_count() or 1, folder=folder,
+        on_fold=lambda job, done: progress.step(f"{job.recipe.name} fold {job.fold.number}{' (on disk)' if done.reused else ''}"),
+    )  # fmt: skip
+    progress.say("leakage gap, intervals and tests")
+    metrics = _metrics(prepared, result, folder, jobs or os.cpu_count() or 1)
+    finish_run(folder, result.predictions, result.splits, result.history, metrics)
+    progress.say("report")
+    report(folder)
+    return folder
+
+
+def report(folder: str | Path) -> Path:
+    """Write report.html and figures/ of a finished run again, from its files alone."""
+    from polydx.report.html import write_report
+    from polydx.validation.run_folder import read_run
+
+    return write_report(read_run(Path(folder)))
+
+
+def demo(*, out: str | Path = "runs/demo", jobs: int | None = None, progress: Progress | None = None) -> Path:
+    """Run the main job on the simulated cohort that ships with polydx: no data needed."""
+    from importlib.resources import as_file, files
+
+    with as_file(files("polydx.datasets") / "demo.yaml") as path:
+        return run(path, out=out, jobs=jobs, progress=progress)
+
+
+def train(
+    path: str | Path,
+    *,
+    recipe: str,
+    out: str | Path,
+    data: str | Path | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Path:
+    """Fit one recipe on all patients and write the model as a folder of data.
+
+    Raises:
+        ConfigError: the study has no such recipe.
+    """
+    from polydx.recipes.build import build_recipes
+    from polydx.recipes.protocol import stream_seed
+    from polydx.recipes.store import save_model
+    from polydx.validation.checks import refuse
+
+    progress = progress or Silent()
+    prepared = prepare(path, data=data, recipes=[recipe], progress=progress)
+    refuse(prepared.findings)
+    study, threads = prepared.study, os.cpu_count() or 1
+    built = build_recipes(prepared.config.recipes, study, threads)[recipe]
+    progress.say(f"fitting {recipe} on {len(study)} samples of {len(study.patient_codes[1])} patients")
+    fitted = built.fit(study, stream_seed(seed, recipe, -1 % 2**31))
+    for note in fitted.notes:
+        progress.say(note)
+    about = {
+        "polydx": __version__, "study": study.name, "recipe": recipe, "seed": seed, "simulated": study.simulated,
+        "samples": len(study), "patients": len(study.patient_codes[1]),
+    }  # fmt: skip
+    save_model(Path(out), fitted, built, study, about)
+    return Path(out)
+
+
+def predict(model: str | Path, files: Sequence[str | Path], *, progress: Progress | None = None) -> pd.DataFrame:
+    """Predict spectra in files with a trained model.
+
+    Args:
+        model: folder that `train` wrote.
+        files: spectra in any format that can be read; a file may hold several.
+        progress: told how far it is.
+
+    Returns:
+        One row a spectrum: file, row, and for each task the decision and the probability of each class.
+
+    Raises:
+        BundleError: the folder is no model.
+        ReadError, SpectrumError, AxisError: a file cannot be read or does not cover the model's axis; all are listed.
+    """
+    from polydx.recipes.store import load_model
+
+    loaded = load_model(Path(model))
+    if len(loaded.axes) != 1:
+        raise ConfigError(f"the model takes {len(loaded.axes)} modalities; files of one kind cannot serve it")
+    ((modality, axis),) = loaded.axes.items()
+    values, origin = _read_onto([Path(f) for f in files], axis, progress or Silent())
+    study = _unlabelled(loaded.tasks, modality, Spectra(values, axis), loaded.about["study"])
+    answers = pd.DataFrame(origin, columns=["file", "row"])
+    probabilities = loaded.fitted.predict_proba(study)
+    for name, task in loaded.tasks.items():
+        answers[name] = _decisions(probabilities[name], task.classes, task.positive_code, loaded.fitted.thresholds.get(name))
+        for code, label in enumerate(task.classes):
+            answers[f"{name}: {label}"] = probabilities[name][:, code]
+    return answers
+
+
+def _read_onto(files: Sequence[Path], axis: np.ndarray, progress: Progress) -> tuple[np.ndarray, list[tuple[str, int]]]:
+    """Return the spectra of all files on the model's axis, and where each came from."""
+    from polydx.errors import PolydxError, ReadError, counted
+    from polydx.io.spectra import read_spectra
+    from polydx.preprocessing.spectra import resample_onto
+
+    values, origin, problems = [], [], []
+    progress.begin("files", len(files))
+    for path in files:
+        try:
+            found, own = read_spectra(path)
+            values.append(found if np.array_equal(own, axis) else resample_onto(found, own, axis))
+            origin += [(str(path), i) for i in range(len(found))]
+        except PolydxError as error:
+            problems += [Problem(str(path), p.what) for p in error.problems] or [Problem(str(path), error.message)]
+        progress.step(path.name)
+    if problems:
+        raise ReadError(f"{counted(len(problems), 'problem')} in the files to predict; nothing was predicted", problems)
+    if not values:
+        raise ReadError("no files to predict")
+    return np.vstack(values).astype(np.float32), origin
+
+
+def _unlabelled(tasks: Mapping[str, Any], modality: str, spectra: Spectra, name: str) -> Study:
+    ids = [f"spectrum-{i}" for i in range(len(spectra))]
+    samples = pd.DataFrame({"patient": ids}, index=pd.Index(ids, name="sample", dtype=object))
+    labels = pd.DataFrame(UNLABELLED, index=samples.index, columns=list(tasks), dtype=np.int64)
+    return Study(name, samples, {modality: spectra}, {modality: RowIndex.one_each(len(ids))}, tasks, labels)
+
+
+def _decisions(
+    probabilities: np.ndarray, classes: Sequence[str], positive: int | None, threshold: float | None
+) -> list[str]:
+    if positive is None or threshold is None:
+        return [classes[i] for i in probabilities.argmax(axis=1)]
+    return [classes[positive if p >= threshold else 1 - positive] for p in probabilities[:, positive]]
+
+
+def _narrowed(config: Config, recipes: Sequence[str], seeds: Sequence[int]) -> Config:
+    """Apply --recipe and --seed; a primary endpoint without its recipe is dropped."""
+    problems = [Problem("--recipe", unknown("recipe", name, config.recipes)) for name in recipes if name not in config.recipes]
+    if problems:
+        raise ConfigError("the study has no such recipe", problems)
+    kept = {name: c for name, c in config.recipes.items() if not recipes or name in recipes}
+    validation, primary = config.validation, config.validation.primary
+    named = {primary.recipe, *(primary.opponents or [])} if primary else set()
+    if not named <= set(kept):
+        validation = validation.model_copy(update={"primary": None})
+    if seeds:
+        validation = validation.model_copy(update={"seeds": list(seeds)})
+    return config.model_copy(update={"recipes": kept, "validation": validation})
+
+
+def _resolved(config: Config, base: Path) -> Config:
+    """Make paths absolute, so that the copy in the run folder can be run again from anywhere."""
+    if config.study.samples is None:
+        return config
+    study = config.study.model_copy(update={"samples": (base / config.study.samples).resolve(), "name": config.study.name or base.resolve().name})
+    return config.model_copy(update={"study": study})
+
+
+def _check_endpoint(config: Config, study: Study) -> None:
+    """Refuse a primary endpoint that this study cannot have."""
+    primary = config.validation.primary
+    if primary is None:
+        return
+    stratifying_task(study, config.validation)
+    task = study.tasks.get(primary.task)
+    if task is not None and primary.level == "patient" and task.level == "sample" and study.unit == "sample":
+        raise ConfigError(f"validation.primary: '{primary.task}' is a task of samples; set `level: sample`")
+
+
+def _fits(study: Study, config: Config) -> int:
+    return sum(len(make_folds(study, config.validation, seed)) for seed in config.validation.seeds)
+
+
+def _metrics(prepared: Prepared, result: Any, folder: Path, jobs: int) -> dict[str, Any]:
+    from polydx.validation.scores import score_predictions
+
+    config, study = prepared.config, prepared.study
+    primary = config.validation.primary
+    declared = None if primary is None else {**primary.model_dump(), "versus": primary.opponents}
+    scored = score_predictions(
+        result.predictions, study.tasks, resamples=config.validation.bootstrap, seed=config.validation.seeds[0], primary=declared
+    )
+    for name, found in scored["recipes"].items():
+        found["seconds"] = result.seconds[name]
+    return {
+        "schema": 1,
+        "study": study.name,
+        "simulated": study.simulated,
+        "split": config.validation.split,
+        "folds": len(make_folds(study, config.validation, config.validation.seeds[0])),
+        "seeds": list(config.validation.seeds),
+        "resamples": config.validation.bootstrap,
+        "primary": declared,
+        "recipes": scored["recipes"],
+        "comparisons": scored["comparisons"],
+        "leakage_gap": _gap(prepared, folder, jobs),
+        "notes": result.notes,
+    }
+
+
+def _gap(prepared: Prepared, folder: Path, jobs: int) -> dict[str, Any]:
+    """Measure the leakage gap with `logistic` if the study has it, else with a logistic regression of our own."""
+    from polydx.recipes.build import build_recipes
+    from polydx.recipes.inputs import spectral_modalities
+    from polydx.validation.leakage_gap import leakage_gap
+
+    study, config = prepared.study, prepared.config
+    named = config.recipes.get("logistic")
+    if named is None:
+        steps = {name: CHEAP_STEPS for name in spectral_modalities(study)}
+        if not steps:
+            return {}
+        named = {**CHEAP, "preprocessing": steps}  # type: ignore[assignment]
+    recipe = build_recipes({"logistic": named}, study)["logistic"]
+    folds = min(5, len(study.patient_codes[1]))
+    return leakage_gap(
+        study, recipe, folds, config.validation.seeds[0], jobs=jobs, folder=folder, resamples=config.validation.bootstrap
+    )
+
+
+__all__ = ["LeakageError", "Prepared", "check", "demo", "predict", "prepare", "report", "run", "train"]
