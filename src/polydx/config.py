@@ -62,11 +62,29 @@ Steps: TypeAlias = dict[str, list[Step]]
 
 
 class SpectraConfig(Strict):
-    """Spectra: one file a sample, named in a column of the samples table."""
+    """Spectra: one file a sample, or the rows of a wide table with the axis in its header.
+
+    With `column`, the samples table names a file a row (and in `axis_column`, where the files hold intensities alone,
+    the file with their axis). With `file`, a wide table whose rows are joined by sample or patient. With neither,
+    the samples table is itself the wide table. Several spectra of a sample are pooled, or with `rows: samples` become
+    a sample each.
+    """
 
     kind: Literal["spectra"]
-    column: str
+    column: str | None = None
+    axis_column: str | None = None
+    file: Path | None = None
+    by: Literal["patient", "sample"] = "sample"
+    rows: Literal["pooled", "samples"] = "pooled"
     axis: Literal["overlap", "refuse"] = "overlap"
+
+    @model_validator(mode="after")
+    def _one_source(self) -> SpectraConfig:
+        if self.column is not None and self.file is not None:
+            raise ValueError("give either `column: NAME` (a file a sample) or `file: FILE` (a wide table), not both")
+        if self.axis_column is not None and self.column is None:
+            raise ValueError("`axis_column` names the axis of the files in `column`; give `column` too")
+        return self
 
 
 class ImagesConfig(Strict):
@@ -113,6 +131,8 @@ class StudyConfig(Strict):
     dataset: str | None = None
     name: str | None = None
     samples: Path | None = None
+    patient_column: str = Field("patient", description="column of the samples table that tells patients apart")
+    sample_column: str = Field("sample", description="column with unique ids; files or row numbers if it is not there")
     unit: Literal["sample", "patient"] = "sample"
     modalities: dict[str, ModalityConfig] = Field(default_factory=dict)
     tasks: dict[str, TaskConfig] = Field(default_factory=dict)
@@ -126,7 +146,9 @@ class StudyConfig(Strict):
             raise ValueError("your own samples need `modalities:` and `tasks:`")
         if self.dataset is not None and (self.modalities or self.tasks):
             raise ValueError("a named dataset brings its own modalities and tasks; leave them out")
-        if self.samples is None and self.options and self.dataset is None:
+        if self.dataset is not None and {"patient_column", "sample_column"} & self.model_fields_set:
+            raise ValueError("a named dataset knows its columns; leave `patient_column` and `sample_column` out")
+        if self.samples is not None and self.options:
             raise ValueError("`options` belong to a named dataset")
         return self
 

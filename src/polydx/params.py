@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import lru_cache
 from typing import Any, get_type_hints
 
@@ -42,7 +42,9 @@ def unknown(kind: str, name: str, options: Iterable[str]) -> str:
     return f"unknown {kind} '{name}';{suggestion} expected one of: {', '.join(options) or '(none)'}"
 
 
-def check_params(target: Callable[..., Any], params: Mapping[str, Any], where: str) -> list[Problem]:
+def check_params(
+    target: Callable[..., Any], params: Mapping[str, Any], where: str, hidden: Collection[str] = ()
+) -> list[Problem]:
     """Return all that is wrong with calling `target(**params)`: unknown, missing and ill-typed parameters.
 
     Types and ranges are those of the annotations (`Annotated[int, Field(ge=1)]`, `Literal[...]`). They are read
@@ -54,15 +56,17 @@ def check_params(target: Callable[..., Any], params: Mapping[str, Any], where: s
         target: a class or function.
         params: name -> value.
         where: the place in the user's file, put in front of each parameter's name.
+        hidden: parameters that the program gives; to the user they do not exist.
 
     Returns:
         One problem a parameter, empty if the call is sound.
     """
-    expected, adapters, open_ended = _signature(target)
+    signature, adapters, open_ended = _signature(target)
+    expected = {name: required for name, required in signature.items() if name not in hidden}
     found = []
     for name, value in params.items():
         place = f"{where}.{name}"
-        if name in adapters:
+        if name in expected:
             found += [Problem(place, what) for what in _misfits(adapters[name], value)]
         elif not open_ended:
             found.append(Problem(place, unknown("parameter", str(name), expected)))

@@ -90,8 +90,6 @@ def stratified_group_k_fold(
     Raises:
         StudyError: fewer patients than folds.
     """
-    from sklearn.model_selection import StratifiedGroupKFold
-
     names, groups = np.unique(np.asarray(patients, dtype=str), return_inverse=True)
     if len(names) < folds:
         raise StudyError(
@@ -100,16 +98,23 @@ def stratified_group_k_fold(
         )
     best: list[Fold] = []
     for attempt in range(ATTEMPTS):
-        splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=(seed + 1009 * attempt) % 2**32)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # on rare classes: check_classes names them
-            drawn = list(splitter.split(codes, codes, groups))
-        best = [Fold(i, train, test) for i, (train, test) in enumerate(drawn)]
+        best = _draw(groups, codes, folds, (seed + 1009 * attempt) % 2**32)
         if all(len(f.test) and len(f.train) and _all_classes(codes, f.train) for f in best):
             return best
     if any(len(f.test) == 0 for f in best):
         raise StudyError(f"a fold would be empty: use fewer than {folds} folds")
     return best
+
+
+def _draw(groups: IntArray, codes: IntArray, folds: int, seed: int) -> list[Fold]:
+    from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
+
+    # Where no class has a sample for every fold there is nothing to stratify, and scikit-learn refuses.
+    stratify = np.unique(codes, return_counts=True)[1].max() >= folds
+    splitter = (StratifiedGroupKFold if stratify else GroupKFold)(folds, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # on rare classes: check_classes names them
+        return [Fold(i, train, test) for i, (train, test) in enumerate(splitter.split(codes, codes, groups))]
 
 
 def inner_split(study: Study, task: str, share: float, seed: int) -> Fold:

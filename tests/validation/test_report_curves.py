@@ -24,9 +24,7 @@ def test_the_roc_curve_is_that_of_scikit_learn_and_lies_in_its_band():
 def test_seeds_are_averaged_curve_by_curve():
     rng = np.random.default_rng(1)
     labels, scores = np.arange(30) % 2 == 0, rng.normal(size=(2, 30))
-    both, one, other = (
-        roc_band(labels, s, np.arange(30), 10, np.random.default_rng(0)).tpr for s in (scores, *scores)
-    )
+    both, one, other = (roc_band(labels, s, np.arange(30), 10, np.random.default_rng(0)).tpr for s in (scores, *scores))
     np.testing.assert_allclose(both, (one + other) / 2)
 
 

@@ -102,7 +102,7 @@ def _codes(path: Path, rows: int, classes: int) -> NDArray[np.int64]:
         raise ReadError(f"no file {path}: '{NAME}' needs X_PART.npy, y_PART.npy and wavenumbers.npy side by side")
     found = read_npy(path)
     if found.shape != (rows,):
-        raise StudyError(f"{path} holds labels of shape {found.shape} for {counted(rows, 'spectrum')}")
+        raise StudyError(f"{path} holds labels of shape {found.shape} for {rows} spectra")
     odd = np.flatnonzero((found != np.round(found)) | (found < 0) | (found >= classes))
     if len(odd):
         problems = [

@@ -9,6 +9,9 @@ from pathlib import Path
 
 from polydx.config import StudyConfig
 from polydx.datasets.als_saliva import load_als_saliva
+from polydx.datasets.bacteria_id import load_bacteria_id
+from polydx.datasets.covid_saliva import load_covid_saliva
+from polydx.datasets.mouse_colon import load_mouse_colon
 from polydx.datasets.own import load_own
 from polydx.datasets.simulated import simulate_cohort
 from polydx.errors import ConfigError, Problem, ReadError
@@ -18,19 +21,45 @@ from polydx.study import Study
 
 
 @dataclass(frozen=True)
+class Archive:
+    """A GitHub repository at one commit, which serves itself as a ZIP file.
+
+    Attributes:
+        repository: OWNER/NAME.
+        commit: 40 hex digits; what it holds never changes, though the bytes of the ZIP file may.
+        folder: where in it the study lies.
+    """
+
+    repository: str
+    commit: str
+    folder: str
+
+    @property
+    def url(self) -> str:
+        """Where the archive is downloaded from."""
+        return f"https://github.com/{self.repository}/archive/{self.commit}.zip"
+
+
+@dataclass(frozen=True)
 class Dataset:
     """A study with a name.
 
     Attributes:
         summary: one line for a list.
         load: folder -> Study; takes the options of the YAML as keywords.
-        source: where a user gets it, under which terms.
+        source: where a user gets it.
+        terms: under which terms.
+        layout: patterns of files that the study's folder must hold.
+        archive: where it is downloaded from; None where that is the user's to do.
         local: False for a simulated study, which needs no folder.
     """
 
     summary: str
     load: Callable[..., Study]
     source: str
+    terms: str = "none"
+    layout: tuple[str, ...] = ()
+    archive: Archive | None = None
     local: bool = True
 
 
@@ -38,12 +67,42 @@ def _simulated(**options: object) -> Study:
     return simulate_cohort(**options)  # type: ignore[arg-type]  # checked against its signature by `check_params`
 
 
+UNLICENSED = "no licence is stated in the repository: for use, cite it; for redistribution, ask its authors"
+
+ALS_SALIVA = Archive("nsgln/Deep-Learning-Raman-Spectroscopy", "fef78e7e7c913cdc2be35f6e29c6e4222152dc1f", "Raman_Data")
+COVID_SALIVA = Archive("MIND-Lab/Raman-Spectra-Data", "a494323ea969f65d1bc6fdc73e1ae90815fb26aa", "covid_dataset")
+
 DATASETS: dict[str, Dataset] = {
     "als-saliva": Dataset(
         "Raman of dried saliva, 20 patients with ALS and 10 controls, 591 spectra",
         load_als_saliva,
-        "GitHub nsgln/Deep-Learning-Raman-Spectroscopy at commit fef78e7e7c913cdc2be35f6e29c6e4222152dc1f, "
-        "folder Raman_Data (its folders ALS and CTRL and the spreadsheet)",
+        f"GitHub {ALS_SALIVA.repository} at commit {ALS_SALIVA.commit}, folder {ALS_SALIVA.folder}",
+        UNLICENSED,
+        ("ALS/*.txt", "CTRL/*.txt", "Spectral Number SLA and CTRL.xlsx"),
+        ALS_SALIVA,
+    ),
+    "covid-saliva": Dataset(
+        "Raw Raman of saliva, 101 people (COV+, COV-, CTRL), 2,501 spectra",
+        load_covid_saliva,
+        f"GitHub {COVID_SALIVA.repository} at commit {COVID_SALIVA.commit}, folder {COVID_SALIVA.folder}",
+        UNLICENSED,
+        ("*/spectra.csv", "*/raman_shift.csv", "*/user_information.csv"),
+        COVID_SALIVA,
+    ),
+    "mouse-colon": Dataset(
+        "Raman of colon sections, 144 mice, 753 spectra; normal, hyperplasia, adenoma, carcinoma",
+        load_mouse_colon,
+        "GitHub Bocklitz-Lab/Example-Raman-spectral-analysis, file DATA_dp_wc_bc.RData, saved from R as spectra.csv: "
+        "name, diagnosis (annotation1), diagnosis_fine (annotation2), tissue, mouse, location, then the wavenumbers",
+        UNLICENSED,
+        ("spectra.csv",),
+    ),
+    "bacteria-id": Dataset(
+        "Raman of 30 bacterial and yeast isolates (60,000 spectra), and of clinical isolates; for pretraining",
+        load_bacteria_id,
+        "the link in the README of GitHub csho33/bacteria-ID (Ho et al. 2019, Nature Communications 10:4927)",
+        "those of the page behind the link; cite the article",
+        ("wavenumbers.npy", "X_*.npy", "y_*.npy"),
     ),
     "simulated-tumour": Dataset(
         "SIMULATED tissue Raman of tumour patients: T stage (7), N stage (5), grade (5)",
@@ -76,15 +135,24 @@ def build_study(config: StudyConfig, base: Path, data: str | Path | None = None)
     """Return the study that the `study:` section describes; relative paths start at `base`."""
     if config.dataset is None:
         return load_own(config, base)
-    if config.dataset not in DATASETS:
-        guess = closest(config.dataset, DATASETS)
-        hint = f"did you mean '{guess}'?" if guess else f"known: {', '.join(DATASETS)}"
-        raise ConfigError(f"no dataset '{config.dataset}'; {hint}")
-    dataset = DATASETS[config.dataset]
+    dataset = dataset_named(config.dataset)
     options = _checked_options(config.dataset, dataset, config.options)
     if not dataset.local:
         return dataset.load(**options)
     return dataset.load(find_folder(config.dataset, data), **options)
+
+
+def dataset_named(name: str) -> Dataset:
+    """Return the dataset of a name.
+
+    Raises:
+        ConfigError: there is none; a close name is suggested.
+    """
+    if name not in DATASETS:
+        guess = closest(name, DATASETS)
+        hint = f"did you mean '{guess}'?" if guess else f"known: {', '.join(DATASETS)}"
+        raise ConfigError(f"no dataset '{name}'; {hint}")
+    return DATASETS[name]
 
 
 def find_folder(name: str, data: str | Path | None = None) -> Path:
@@ -101,7 +169,8 @@ def find_folder(name: str, data: str | Path | None = None) -> Path:
         if (root / name).is_dir():
             return root / name
     raise ReadError(
-        f"dataset '{name}' is not there: give --data DIR (or POLYDX_DATA), where DIR holds a folder '{name}'",
+        f"dataset '{name}' is not there: `polydx data fetch {name}` brings it, or give --data DIR (or POLYDX_DATA), "
+        f"where DIR holds a folder '{name}'",
         [*(Problem(str(root / name), "no such folder") for root in roots), Problem("source", DATASETS[name].source)],
     )
 

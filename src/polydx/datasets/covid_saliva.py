@@ -81,14 +81,15 @@ def _read_patients(folder: Path) -> list[_Patient]:
     if not folders:
         raise ReadError(f"no patients in {folder}: expected folders such as COV+_01 with {', '.join(FILES)}")
     found: list[_Patient] = []
-    problems: list[Problem] = []
+    errors: list[tuple[Path, PolydxError]] = []
     for path in folders:
         try:
             found.append(_read_patient(path))
         except PolydxError as error:
-            problems += [Problem(f"{path.name}/{p.where}", p.what) for p in error.problems]
-    if problems:
-        kind = StudyError if all(p.where.endswith(FILES[2]) for p in problems) else ReadError
+            errors.append((path, error))
+    if errors:
+        problems = [Problem(f"{path.name}/{p.where}", p.what) for path, error in errors for p in error.problems]
+        kind = StudyError if all(isinstance(error, StudyError) for _, error in errors) else ReadError
         raise kind(f"{counted(len(problems), 'problem')} in {folder}, as a folder of '{NAME}'", problems)
     return found
 
@@ -125,7 +126,7 @@ def _notes(
         counts = pd.Series(owners[flagged]).value_counts()
         verb = "left out" if dropped else "kept, flagged 'saturated'"
         notes.append(
-            f"{counted(int(flagged.sum()), 'spectrum')} of {counted(len(counts), 'patient')} clipped at the "
-            f"detector's limit, {verb}; most in {counts.index[0]} ({counts.iloc[0]})"
+            f"{int(flagged.sum())} of {len(flagged)} spectra, of {counted(len(counts), 'patient')} "
+            f"clipped at the detector's limit, {verb}; most in {counts.index[0]} ({counts.iloc[0]})"
         )
     return tuple(notes)

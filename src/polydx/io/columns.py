@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,8 @@ DELIMITERS: tuple[str | None, ...] = (";", "\t", ",", None)
 CLEAN = re.compile(r"[0-9+\-.eE \t\n,;]*")
 CONFIRMING_LINES = 2
 COUNTS = {1: "one number", 2: "two numbers", 3: "three numbers"}
-OTHER_UNIT = re.compile(r"(?<![A-Za-z])(nm|nanomet\w+|[uµμ]m|eV)(?![A-Za-z])", re.IGNORECASE)
+# Not after a number: '785 nm' is a laser, '20 µm' a spot.
+OTHER_UNIT = re.compile(r"(?<![A-Za-z\d])(?<!\d )(nm|nanomet\w+|[uµμ]m|eV)(?![A-Za-z])", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -128,13 +130,8 @@ def _start(lines: Sequence[str], least: int) -> tuple[int, Layout] | None:
 
 
 def _next_lines(lines: Sequence[str], i: int) -> Iterator[str]:
-    left = CONFIRMING_LINES
-    for line in lines[i + 1 :]:
-        if line.strip():
-            yield line
-            left -= 1
-        if left == 0:
-            return
+    filled = (lines[k] for k in range(i + 1, len(lines)) if lines[k].strip())
+    return islice(filled, CONFIRMING_LINES)
 
 
 def _with_stragglers(lines: Sequence[str], candidates: list[tuple[int, Layout]], start: int, layout: Layout) -> int:
@@ -224,6 +221,6 @@ def _refuse_other_unit(header: Sequence[str], path: Path) -> None:
     units = [line for line in header[:-1] if line.lstrip("# ").lower().startswith("axisunit") or line.strip() == "NM"]
     for line in [*header[-1:], *units]:
         unit = OTHER_UNIT.search(line)
-        if unit and not re.search(r"\d\s*nm|cm", line, re.IGNORECASE):
+        if unit and "cm" not in line.lower():
             what = f"the header says that the axis is in {unit[0]} ({quoted(line)}); convert it to cm^-1 (Raman shift)"
             raise refusal(AxisError, path, [what])

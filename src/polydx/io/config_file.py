@@ -93,10 +93,10 @@ def _problem(error: Any, lines: Mapping[KeyPath, int]) -> Problem:
         return Problem(where, f"unknown key '{path[-1]}'; {hint}")
     if error["type"] == "missing":
         return Problem(where, f"'{path[-1]}' is required and not there")
-    message = error["msg"].removeprefix("Value error, ")
+    message = error["msg"].removeprefix("Value error, ").replace("Input should", "expected: it should")
     found = error.get("input")
     shown = f", found {found!r}" if isinstance(found, str | int | float | bool) or found is None else ""
-    return Problem(where, message[:1].lower() + message[1:] + shown)
+    return Problem(where, message + shown)
 
 
 def _walk(loc: tuple[str | int, ...]) -> tuple[KeyPath, list[str]]:

@@ -184,7 +184,7 @@ def _why_unreadable(path: Path, error: OSError | ValueError) -> str:
         return "is a symbolic link that leads back to itself"
     if isinstance(error, PermissionError):
         return "may not be read: no permission; change its rights, or run as its owner"
-    if path.is_symlink():
+    if isinstance(error, FileNotFoundError) and path.is_symlink():
         return f"is a link to {os.readlink(path)}, which does not exist"
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         return _missing(path)

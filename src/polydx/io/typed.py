@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -69,9 +68,11 @@ def repeated_names(names: Sequence[tuple[int, str]]) -> list[str]:
     Args:
         names: position from 1, and name, of each column.
     """
-    found = []
-    for name, times in Counter(name for _, name in names).items():
-        if times > 1:
-            where = ", ".join(str(i) for i, other in names if other == name)
-            found.append(f"column name '{name}' stands {times} times (columns {where}); give each its own")
-    return found
+    places: dict[str, list[str]] = {}
+    for position, name in names:
+        places.setdefault(name, []).append(str(position))
+    return [
+        f"column name '{name}' stands {len(where)} times (columns {', '.join(where[:5])}); give each its own"
+        for name, where in places.items()
+        if len(where) > 1
+    ]

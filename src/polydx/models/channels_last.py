@@ -1,8 +1,9 @@
 """One-dimensional networks at the speed of two-dimensional kernels.
 
 On a CPU, torch's 1D convolutions repack their input at every layer. A spectrum seen as an image one pixel high,
-(B, C, 1, L) with the channels innermost in memory, runs through the 2D kernels without repacking and trains
-1.5 to 2 times faster. Parameters keep their 1D shapes and names, so weights move freely between the two forms.
+(B, C, 1, L) with the channels innermost in memory, runs through the 2D kernels without repacking: narrow networks
+train up to 1.6 times as fast, wide ones by a tenth to a third faster. Parameters keep their 1D shapes and names, so
+weights move freely between the two forms.
 """
 
 from __future__ import annotations

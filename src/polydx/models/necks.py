@@ -117,10 +117,13 @@ def build_neck(name: str, map_shape: tuple[int, ...], **options: Any) -> Neck:
         options: `power` for gem, `hidden` for attention.
 
     Raises:
-        ConfigError: the name or an option is unknown.
+        ConfigError: the name or an option is unknown, or attention would see a single position.
     """
     known(name, NECKS, "neck")
     check_options(NECKS[name], options, f"neck {name!r}", given=("out_width", "map_shape"))
+    if NECKS[name] is AttentionPooling and prod(map_shape[1:]) == 1:
+        # The softmax over one position is 1 whatever the weights are.
+        raise ConfigError("the neck 'attention' learns nothing from a map of one position; use 'average' or 'flatten'")
     if NECKS[name] is Flatten:
         return Flatten(map_shape)
     return NECKS[name](map_shape[0], **options)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from polydx.models.network import Network
 
-COUNTED = (nn.Conv1d, nn.Conv2d, nn.Linear)
+COUNTED = (nn.Conv1d, nn.Conv2d, nn.Linear, nn.MultiheadAttention)
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Summary:
     Attributes:
         parameters: numbers that training can change.
         multiply_adds: multiplications with addition in convolutions and linear layers, for one sample; the products
-            inside attention are not counted.
+            of tokens with tokens inside attention are not counted.
     """
 
     parameters: int
@@ -31,7 +32,7 @@ def summarise(module: nn.Module, shape: tuple[int, ...]) -> Summary:
     """Measure a module on one input of `shape`, (C, L) or (C, H, W)."""
     counts: list[int] = []
 
-    def count(layer: nn.Module, _: tuple[Tensor, ...], output: Tensor) -> None:
+    def count(layer: nn.Module, _: tuple[Tensor, ...], output: Any) -> None:
         counts.append(_multiply_adds(layer, output))
 
     hooks = [layer.register_forward_hook(count) for layer in module.modules() if isinstance(layer, COUNTED)]
@@ -53,9 +54,10 @@ def summarise_backbones(network: Network, shapes: dict[str, tuple[int, ...]]) ->
     return {name: summarise(network.backbone(name), shapes[name]) for name in network.modalities}
 
 
-def _multiply_adds(layer: nn.Module, output: Tensor) -> int:
-    weight = layer.weight
-    if not isinstance(weight, Tensor):
-        return 0
+def _multiply_adds(layer: nn.Module, output: Any) -> int:
+    if isinstance(layer, nn.MultiheadAttention):
+        # Query, key, value and output are D x D each; attention calls no linear layer for them.
+        return int(output[0].numel()) * 4 * int(layer.embed_dim)
+    weight: Tensor = layer.get_parameter("weight")
     # Each output value is one scalar product with one filter: the weight without its first dimension.
-    return output.numel() // output.shape[0] * prod(weight.shape[1:])
+    return int(output.numel()) * prod(weight.shape[1:])

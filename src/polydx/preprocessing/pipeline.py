@@ -193,8 +193,7 @@ def _step_problems(name: str, params: Mapping[str, Any]) -> list[Problem]:
         return [Problem(name, unknown("step", name, STEPS))]
     if "axis" in params:
         return [Problem(f"{name}.axis", "is given by the study: leave it out")]
-    found = check_params(STEPS[name], params, name)
-    return [Problem(p.where, p.what.replace(", axis", "").replace(": axis", ": (none)")) for p in found]
+    return check_params(STEPS[name], params, name, hidden=["axis"])
 
 
 def _length_problems(steps: Sequence[tuple[str, SpectralStep]], axis: Axis | None, points: int | None) -> list[Problem]:

@@ -177,7 +177,7 @@ def _one_versus_rest(pairs: Float, classes: int) -> Float:
             votes[:, i] += pairs[:, column] >= 0
             votes[:, j] += pairs[:, column] < 0
             column += 1
-    return votes + confidence / (3 * (np.abs(confidence) + 1))
+    return np.asarray(votes + confidence / (3 * (np.abs(confidence) + 1)))
 
 
 def _kernel(config: Mapping[str, Any], features: Float, support: Float) -> Float:

@@ -54,8 +54,10 @@ def _platt(decisions: NDArray[np.float64], positive: NDArray[np.bool_]) -> tuple
     """Return slope and intercept of P(positive) = expit(slope * decision + intercept), with Platt's soft targets."""
     n_positive, n_negative = int(positive.sum()), int((~positive).sum())
     target = np.where(positive, (n_positive + 1) / (n_positive + 2), 1 / (n_negative + 2))
-    scale = float(np.abs(decisions).max()) or 1.0
-    x = decisions / scale
+    centre, scale = float(decisions.mean()), float(decisions.std())
+    if scale <= 1e-9 * max(abs(centre), 1e-300):
+        scale = np.inf  # decisions that are all one: no slope can be known
+    x = (decisions - centre) / scale
 
     def loss(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         z = parameters[0] * x + parameters[1]
@@ -65,4 +67,5 @@ def _platt(decisions: NDArray[np.float64], positive: NDArray[np.bool_]) -> tuple
 
     start = np.array([0.0, np.log((n_positive + 1) / (n_negative + 1))])
     found: Any = minimize(loss, start, jac=True, method="BFGS")
-    return float(found.x[0] / scale), float(found.x[1])
+    slope = float(found.x[0] / scale)
+    return slope, float(found.x[1]) - slope * centre

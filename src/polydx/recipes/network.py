@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,8 +13,9 @@ import torch
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from polydx.augmentation.spectra import build_augmentation
-from polydx.config import NetworkConfig
+from polydx.augmentation.base import Chain, build_chain
+from polydx.augmentation.spectra import AUGMENTATIONS
+from polydx.config import NetworkConfig, Step
 from polydx.errors import ConfigError, Problem, StudyError
 from polydx.models.network import Network, build_network
 from polydx.recipes.inputs import FittedInputs, StepsByModality, fit_inputs, input_problems, pool_mean
@@ -206,7 +207,7 @@ class NetworkRecipe:
 
     def _augmentation(self, rows: TensorSet, inputs: FittedInputs) -> dict[str, Augment]:
         return {
-            name: build_augmentation(steps, rows.inputs[name], inputs.pipelines[name].axis_out)
+            name: _chain(steps).fit(rows.inputs[name], inputs.pipelines[name].axis_out)
             for name, steps in self.schema.augmentation.items()
             if steps
         }
@@ -250,7 +251,7 @@ def _build_problems(config: NetworkConfig, study: Study, where: str) -> list[Pro
             points = len(axis) if axis is not None else _columns_out(pipeline, len(spectra.axis))
             lengths[name] = np.zeros((2, points))
             sample = torch.randn(4, 1, points, generator=torch.Generator().manual_seed(0))
-            build_augmentation(config.augmentation.get(name, []), sample, axis)
+            _chain(config.augmentation.get(name, [])).fit(sample, axis)
         plan = recipe._plan(study, lengths, 0)
         network = _network(plan).eval()
         recipe._options()
@@ -278,6 +279,10 @@ def _steps_pipeline(config: NetworkConfig, name: str, axis: NDArray[np.float64])
 
 def _steps(config: NetworkConfig) -> StepsByModality:
     return {name: config.preprocessing.get(name, []) for name in config.backbones}
+
+
+def _chain(steps: Sequence[Step]) -> Chain:
+    return build_chain(steps, AUGMENTATIONS)
 
 
 def _head(config: NetworkConfig, task: str) -> dict[str, Any]:

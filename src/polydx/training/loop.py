@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from polydx.augmentation.mixing import mix_within
 from polydx.errors import ConfigError, StudyError
 from polydx.models.network import Network
 from polydx.models.seeding import seeded
@@ -19,7 +20,7 @@ from polydx.training.monitor import monitor_losses
 from polydx.training.options import TrainingOptions
 from polydx.training.schedule import build_optimiser, rate_factor
 from polydx.training.streams import Streams, shuffled_batches, streams
-from polydx.training.tensors import TensorSet, is_labelled
+from polydx.training.tensors import TensorSet, is_labelled, label_groups
 
 Augment = Callable[[Tensor, torch.Generator], Tensor]
 """(batch (B, C, L) or (B, C, H, W), generator on its device) -> a batch of the same shape."""
@@ -144,6 +145,7 @@ class _Fit:
         self.network = network
         self.rows = _labelled_rows(network, train)
         self.train = train.to(self.device)
+        self.groups = label_groups(self.train)
 
     def train_epoch(self, epoch: int) -> dict[str, float]:
         """Take one pass over the training rows; return the learning rate and the mean losses."""
@@ -163,6 +165,8 @@ class _Fit:
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         inputs = {name: x[rows] for name, x in self.train.inputs.items()}
+        if self.options.mixup:
+            inputs = mix_within(inputs, self.groups[rows], self.options.mixup, self.streams.augmentation)
         for name, transform in self.augment.items():
             inputs[name] = transform(inputs[name], self.streams.augmentation)
         labels = {task: y[rows] for task, y in self.train.labels.items()}

@@ -95,7 +95,8 @@ class LearnedTaskWeights(nn.Module):
     def forward(self, task: str, loss: Tensor) -> Tensor:
         """Weight the loss of one task."""
         s = self.log_variance[task]
-        return torch.exp(-s) * loss + s / 2
+        weighted: Tensor = torch.exp(-s) * loss + s / 2
+        return weighted
 
 
 TaskWeights = Mapping[str, float] | LearnedTaskWeights

@@ -32,6 +32,7 @@ class TrainingOptions:
         step_every: epochs between the steps of the step schedule.
         step_factor: what each step multiplies the rate by.
         patience: epochs without a better monitor loss before the fit stops; 0 never stops.
+        mixup: largest share of another training row with the same labels that is mixed into each row; 0 mixes none.
         gradient_clip: largest norm of the gradient; 0 does not clip.
         precision: as Fabric names it.
         accelerator: cpu, cuda, mps, or auto for the best there is.
@@ -52,6 +53,7 @@ class TrainingOptions:
     step_every: int = 50
     step_factor: float = 0.5
     patience: int = 0
+    mixup: float = 0.0
     gradient_clip: float = 0.0
     precision: Precision = "32-true"
     accelerator: str = "cpu"
@@ -72,6 +74,8 @@ class TrainingOptions:
             for name in ("lr", "step_factor")
             if not getattr(self, name) > 0
         ]
+        if not 0.0 <= self.mixup <= 1.0:
+            problems.append(Problem("mixup", f"must be from 0 to 1, but got {self.mixup}"))
         if self.schedule == "onecycle" and self.warmup > 0:
             problems.append(Problem("warmup", "onecycle brings its own warm-up; set warmup to 0"))
         if problems:

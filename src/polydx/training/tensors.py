@@ -84,6 +84,13 @@ def is_labelled(labels: Tensor) -> Tensor:
     return labels >= 0 if labels.ndim == 1 else labels.sum(dim=1) > 0
 
 
+def label_groups(rows: TensorSet) -> Tensor:
+    """Return (N,) int64: the same code for rows with the same labels in every task."""
+    columns = [y.unsqueeze(1).double() if y.ndim == 1 else y.double() for y in rows.labels.values()]
+    codes: Tensor = torch.unique(torch.cat(columns, dim=1), dim=0, return_inverse=True)[1]
+    return codes
+
+
 def _label_tensor(labels: ArrayLike) -> Tensor:
     array = np.asarray(labels)
     return torch.from_numpy(array.astype(np.int64 if array.ndim == 1 else np.float32))

@@ -72,7 +72,7 @@ def cross_validate(
     if isinstance(split, str):
         if split not in ("leave-one-patient-out", "stratified-group-k-fold"):
             raise ConfigError(f"unknown split '{split}'; known: leave-one-patient-out, stratified-group-k-fold")
-        split = ValidationConfig(split=split, folds=folds, seeds=list(seeds))  # type: ignore[arg-type]
+        split = ValidationConfig(split=split, folds=folds, seeds=list(seeds))
     built = _built(study, recipes)
     drawn = {seed: make_folds(study, split, seed) for seed in split.seeds}
     fingerprint = study.fingerprint()

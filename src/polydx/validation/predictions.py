@@ -65,7 +65,7 @@ def predictions_frame(
         _check(values, recipe, seed, fold, name)
         n, k = values.shape
         codes = study.label_codes(name)
-        labels = np.where(codes >= 0, classes[codes], None)
+        labels = np.array([task.classes[c] if c >= 0 else None for c in codes], dtype=object)
         frames.append(
             pd.DataFrame(
                 {
@@ -84,7 +84,8 @@ def predictions_frame(
                 }
             )
         )
-    return pd.concat(frames, ignore_index=True)
+    whole = pd.concat(frames, ignore_index=True)
+    return _frame(pa.Table.from_pandas(whole, schema=SCHEMA, preserve_index=False))  # the types a file gives back
 
 
 def write_predictions(frame: pd.DataFrame, path: Path, metadata: Mapping[str, str] | None = None) -> None:
@@ -121,7 +122,8 @@ def read_metadata(path: Path) -> dict[str, str]:
 
 def _frame(table: pa.Table) -> pd.DataFrame:
     frame: Any = table.select(SCHEMA.names).to_pandas()
-    return frame.astype({name: object for name in ("recipe", "sample", "patient", "task", "level", "class", "label")})
+    typed: pd.DataFrame = frame.astype({name: object for name in ("recipe", "sample", "patient", "task", "level", "class", "label")})
+    return typed
 
 
 def _check(values: np.ndarray, recipe: str, seed: int, fold: int, task: str) -> None:

@@ -21,6 +21,7 @@ from polydx.errors import ReadError
 from polydx.io.atomic import replacing, write_json, write_text
 from polydx.io.config_file import read_config, to_yaml
 from polydx.study import Spectra, Study, Task
+from polydx.validation.participants import describe_participants
 from polydx.validation.predictions import read_predictions, write_predictions
 
 PACKAGES = (
@@ -36,7 +37,7 @@ class Run:
     Attributes:
         folder: where it lies.
         config: resolved configuration.
-        study: `Study.describe()`, tasks and class means, as `describe_for_report` wrote them.
+        study: `Study.describe()`, tasks, participants and class means, as `describe_for_report` wrote them.
         tasks: name -> task.
         predictions: the predictions table.
         metrics: content of metrics.json.
@@ -123,9 +124,10 @@ def environment() -> dict[str, Any]:
 
 
 def describe_for_report(study: Study) -> dict[str, Any]:
-    """Return counts, task definitions and class-mean spectra: what a report needs of a study, no patient's data."""
+    """Return what a report needs of a study: counts, tasks, participants and class-mean spectra, no measurement."""
     return {
         **study.describe(),
+        **describe_participants(study),
         "task_definitions": {name: task.to_dict() for name, task in study.tasks.items()},
         "class_means": {
             name: {task: _class_means(study, name, task) for task in study.tasks}

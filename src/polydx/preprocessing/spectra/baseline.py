@@ -23,7 +23,7 @@ Done: TypeAlias = NDArray[np.bool_]
 ROWS_AT_ONCE = 1024
 """Spectra worked on together: enough to make vectors long, few enough for memory."""
 LARGEST_EXPONENT = 600.0
-"""Keeps weights times intensities finite; only reached by weights that already are e^600 apart."""
+"""Past it a weight of 1 / (1 + exp(x)) is zero for any purpose, and the exponential would overflow."""
 TINY = float(np.finfo(np.float64).tiny)
 
 
@@ -81,11 +81,11 @@ class ArPLS(_Whittaker):
         negative = np.minimum(above, 0.0)
         count = (above < 0).sum(axis=0)
         mean = negative.sum(axis=0) / np.maximum(count, 1)
-        variance = (np.square(negative, negative).sum(axis=0) - count * mean**2) / np.maximum(count - 1, 1)
+        variance = (np.square(negative, out=negative).sum(axis=0) - count * mean**2) / np.maximum(count - 1, 1)
         spread = np.sqrt(np.maximum(variance, TINY))
         above -= 2 * spread - mean
         above *= 2 / spread
-        renewed = 1 / (1 + np.exp(np.minimum(above, LARGEST_EXPONENT, above), above))
+        renewed = 1 / (1 + np.exp(np.minimum(above, LARGEST_EXPONENT, out=above), out=above))
         return renewed, (count < 2) | (_change(now.weights, renewed) < self.tol)
 
 
@@ -139,9 +139,10 @@ class AirPLS(_Whittaker):
     def _reweight(self, now: Round) -> tuple[Values, Done]:
         above = now.spectra - now.baselines
         below = above < 0
-        total = np.minimum(above, 0.0).sum(axis=0)
-        grown = above * (min(now.number, 50) / np.minimum(total, -TINY))
-        renewed = np.where(below, np.exp(np.clip(grown, 0, LARGEST_EXPONENT)), 0.0)
+        negative = np.minimum(above, 0.0)
+        total = negative.sum(axis=0)
+        renewed = np.exp(min(now.number, 50) * (negative / np.minimum(total, -TINY)))
+        renewed[~below] = 0.0
         return renewed, (below.sum(axis=0) < 2) | (-total < self.tol * np.abs(now.spectra).sum(axis=0))
 
 

@@ -12,6 +12,8 @@ from polydx.preprocessing.spectra.base import SpectralStep, Values
 
 FLANK = 0.5
 """A spike rises from, and falls to, points whose own differences stay below this part of its rise and fall."""
+BALANCE = 0.2
+"""The smaller of a spike's rise and fall is at least this part of the other."""
 
 
 class ClipNegative(SpectralStep):
@@ -26,8 +28,8 @@ class Despike(SpectralStep):
 
     A cosmic ray is a sudden rise and an equally sudden fall within `width` points: differences of neighbouring points
     whose modified z-score (median and median absolute deviation of the differenced spectrum) passes `threshold`. The
-    paper asks for the score alone, which a strong band in a quiet spectrum passes as well; here the differences just
-    outside must also be less than half as steep, which the smooth flanks of a band never are.
+    paper asks for the score alone, which a strong band in a quiet spectrum passes as well; here rise and fall must also
+    match, and the differences just outside be less than half as steep, which the smooth flanks of a band never are.
 
     Args:
         threshold: modified z-score from which a difference is sudden.
@@ -85,7 +87,8 @@ def find_spikes(values: Values, threshold: float, width: int) -> NDArray[np.bool
     rises = (steps > threshold) & (outside[:, :-2] < FLANK * np.abs(steps))
     falls = (steps < -threshold) & (outside[:, 2:] < FLANK * np.abs(steps))
     for points in range(1, min(width, steps.shape[1] - 1) + 1):
-        pairs = rises[:, :-points] & falls[:, points:]
+        rise, fall = steps[:, :-points], -steps[:, points:]
+        pairs = rises[:, :-points] & falls[:, points:] & (rise > BALANCE * fall) & (fall > BALANCE * rise)
         for k in range(1, points + 1):
             spikes[:, k : k + pairs.shape[1]] |= pairs
     spikes[:, 0] |= falls[:, 0]

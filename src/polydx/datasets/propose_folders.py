@@ -1,0 +1,154 @@
+"""Propose a samples table from the way files lie in folders: one a patient, or one a class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from polydx.datasets.propose_columns import guess_tasks
+from polydx.datasets.propose_files import Found, Measurement, grouped, matching_folders, measurements, natural
+from polydx.datasets.propose_yaml import EDIT, Draft, fewest_patients
+from polydx.errors import counted
+from polydx.io.spectra import read_spectra
+
+MOST_CLASS_FOLDERS = 10
+
+
+def from_folders(found: Found, draft: Draft) -> pd.DataFrame | None:
+    """Propose from a folder a patient, with or without a table of patients, or a folder a class."""
+    containers = [
+        found.root,
+        *sorted({p for f in found.files for p in f.parents if p.parent == found.root}, key=natural),
+    ]
+    for name, table in found.tables.items():
+        for container in containers:
+            folders = found.folders(container)
+            for column in table.columns:
+                matched = matching_folders(table[column].dropna(), folders)
+                if len(matched) > 1 and len(matched) >= len(folders) / 2:
+                    return _from_patient_folders(found, draft, folders, name, str(column), matched)
+    folders = next((f for c in containers if len(f := found.folders(c)) > 1), {})
+    if not folders:
+        draft.notes.append(f"{EDIT}: no table, and no folders of patients or classes; write the samples table by hand")
+        return None
+    groups = grouped([folder.name for folder in folders])
+    if groups is None and len(folders) <= MOST_CLASS_FOLDERS:
+        return _from_class_folders(found, draft, folders)
+    return _from_named_folders(found, draft, folders, groups)
+
+
+def _from_patient_folders(
+    found: Found, draft: Draft, folders: dict[Path, list[Path]], name: str, column: str, matched: dict[str, Path]
+) -> pd.DataFrame:
+    """One folder a patient, and a table with a row a patient."""
+    table = found.tables[name].drop_duplicates(column)
+    about = {
+        matched[str(key)]: row
+        for key, row in zip(table[column], table.to_dict("records"), strict=True)
+        if str(key) in matched
+    }
+    rows = []
+    for folder, files in measurements(folders).items():
+        extra = {str(k): v for k, v in about.get(folder, {}).items() if k != column}
+        rows += [row | {k: v for k, v in extra.items() if k not in row} for row in _rows(found, folder.name, files)]
+    draft.about = f"written by polydx: a row a file, labels from {name}, patients by folder (its column '{column}')"
+    unknown = len(folders) - len(about)
+    if unknown:
+        draft.notes.append(f"{counted(unknown, 'folder')} without a row in {name}: their labels are empty")
+    missing = len(table) - len(about)
+    if missing:
+        draft.notes.append(f"{counted(missing, 'row')} of {name} without a folder, left out")
+    return _written(found, draft, rows)
+
+
+def _from_named_folders(
+    found: Found, draft: Draft, folders: dict[Path, list[Path]], groups: list[str] | None
+) -> pd.DataFrame:
+    """One folder a patient and no table: the class may be the start of the folder's name."""
+    rows = []
+    for (folder, files), group in zip(measurements(folders).items(), groups or [""] * len(folders), strict=True):
+        rows += [row | ({"group": group} if groups else {}) for row in _rows(found, folder.name, files)]
+    draft.about = "written by polydx: a row a file, patients by folder"
+    if groups:
+        draft.notes.append("guess: the class of a patient is the start of the folder's name (column 'group')")
+    return _written(found, draft, rows)
+
+
+def _from_class_folders(found: Found, draft: Draft, folders: dict[Path, list[Path]]) -> pd.DataFrame:
+    """One folder a class; patients by the folders in it, or by the start of the files' names."""
+    rows = []
+    for folder, files in measurements(folders).items():
+        paths = [m.path for m in files]
+        if all(path.parent != folder for path in paths):
+            patients: list[str] | None = [path.relative_to(folder).parts[0] for path in paths]
+        else:
+            patients = grouped([path.stem for path in paths])
+        for i, measurement in enumerate(files):
+            (row,) = _rows(found, patients[i] if patients else "", [measurement])
+            rows.append(row | {"sample": found.relative(measurement.path), "class": folder.name})
+    draft.about = "written by polydx: a row a file, classes by folder"
+    if all(row["patient"] == "" for row in rows):
+        draft.notes.append(f"{EDIT}: nothing says whose file is whose: fill the column 'patient' of {draft.samples}")
+    else:
+        draft.notes.append("guess: patients by folder, or by the start of the files' names: check the column 'patient'")
+    return _written(found, draft, rows)
+
+
+def _rows(found: Found, patient: str, files: Sequence[Measurement]) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    for m in files:
+        row = {"sample": f"{patient}/{m.path.stem}" if len(files) > 1 else patient, "patient": patient}
+        rows.append(row | {"file": found.relative(m.path), "kind": m.kind, "axis": m.axis and found.relative(m.axis)})
+    return rows
+
+
+def _written(found: Found, draft: Draft, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Return the samples table of these rows, and name its modality."""
+    table = pd.DataFrame(list(rows), columns=None if rows else ["sample", "patient", "file", "kind", "axis"])
+    kinds = set(table.pop("kind"))
+    draft.images = kinds == {"images"}
+    axis = ", axis_column: axis" if "rows" in kinds else ""
+    if "rows" not in kinds:
+        table = table.drop(columns="axis")
+    kind, name = ("images", "image") if draft.images else ("spectra", "raman")
+    many = "" if draft.images or not _several(found, rows) else ", rows: samples"
+    comment = "guess: these files hold the measurements" + (", those their axes" if axis else "")
+    draft.modality = (name, f"{{kind: {kind}, column: file{axis}{many}}}", comment)
+    if not rows:
+        draft.notes.append(f"{EDIT}: no file could be read as a spectrum or is an image; name them in column 'file'")
+    if table["sample"].duplicated().any():
+        table["sample"] = table["file"]
+    draft.patient_column, draft.sample_column = "patient", "sample"
+    table["patient"] = table["patient"].replace("", None)
+    guess_labels(draft, table, ("file", "axis"))
+    return table
+
+
+def _several(found: Found, rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Return whether the first file holds more than one spectrum."""
+    if not rows:
+        return False
+    first = rows[0]
+    axis = found.root / first["axis"] if first["axis"] else None
+    return len(read_spectra(found.root / first["file"], axis=axis)[0]) > 1
+
+
+def guess_labels(draft: Draft, table: pd.DataFrame, taken: Sequence[str] = ()) -> None:
+    """Fill in the tasks, the level of each, and what is missing to know them."""
+    patients = table.get(draft.patient_column or "")
+    if patients is not None and not patients.notna().any():
+        patients = None
+    draft.columns = tuple(map(str, table.columns))
+    ids = [c for c in (draft.patient_column, draft.sample_column) if c]
+    draft.tasks = guess_tasks(table, patients, (*ids, *taken))
+    if not draft.tasks:
+        draft.notes.append(f"{EDIT}: no column with 2 to 10 classes was found; name the task's column and its classes")
+    elif patients is not None:
+        draft.patients = fewest_patients(table[draft.tasks[0].column], patients)
+        if draft.patients < 2:
+            draft.notes.append("a class has a single patient, who cannot be on both sides of a split: leave it out")
+    if draft.patient_column is None:
+        draft.notes.append(f"{EDIT}: no column of patients was found; without it no figure can be trusted")

@@ -1,0 +1,1 @@
+"""The five questions a report answers, one module each: run in, blocks out."""

@@ -1,0 +1,135 @@
+"""1. How good: the declared endpoint first, then every recipe and task."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from polydx.report.blocks import Block, Cell, Details, Heading, Notice, Section, Table, Text
+from polydx.report.sections.common import asked, metric_cell, units, where_of
+from polydx.report.view import View
+from polydx.report.words import INTERVAL_NAMES, estimate, listed, metric_name, seeds_phrase
+from polydx.validation.metrics import METRICS, PER_CLASS
+
+TWO_CLASS = ("auroc", "accuracy", "balanced_accuracy", "sensitivity", "specificity")
+MULTI_CLASS = ("auroc", "accuracy", "balanced_accuracy", "f1")
+WITHIN = "mean_within_patient_accuracy"
+FEW_PATIENTS = 30
+
+
+def how_good(view: View) -> Section:
+    """Return the headline and a table a task and level."""
+    blocks: list[Block] = [*headline(view)]
+    for task in view.tasks:
+        blocks.append(Heading(asked(view, task)))
+        for level in ("patient", "sample"):
+            blocks += _level_tables(view, task, level)
+    blocks.append(Text(_reading_help(view)))
+    return Section("how-good", "How good is it?", blocks)
+
+
+def headline(view: View) -> list[Block]:
+    """Return the sentence with the endpoint that was declared before the run."""
+    primary = view.primary
+    if primary is None:
+        text = (
+            "No primary endpoint was declared (validation.primary), so no figure below is the headline: with several "
+            "recipes, tasks and metrics, the best of many looks better than it is."
+        )
+        return [Notice("warning", text)]
+    recipe, task, level, metric = (str(primary[key]) for key in ("recipe", "task", "level", "metric"))
+    figures = view.figures(recipe, task, level) if recipe in view.metrics else None
+    if figures is None:
+        reason = view.reason(task, level) if recipe in view.metrics else "the run has no such recipe"
+        return [Notice("warning", f"Declared endpoint: {metric_name(metric)} of {recipe} for {task}, per {level}: not available, {reason}.")]
+    found = figures["mean_within_patient_accuracy" if metric == WITHIN else metric] if metric in figures else None
+    return [Notice("headline", _headline_text(view, recipe, task, level, metric, figures, found))]
+
+
+def _headline_text(
+    view: View, recipe: str, task: str, level: str, metric: str, figures: dict[str, Any], found: dict[str, Any] | None
+) -> str:
+    classes = listed([f"{count} {name}" for name, count in figures["classes"].items()])
+    people = f"{figures['n_patients']} patients ({classes})"
+    about = f"{figures['n']} samples of {people}" if level == "sample" else people
+    if found is None or found.get("estimate") is None:
+        reason = (found or {}).get("reason", "not computed")
+        return f"Declared endpoint: {metric_name(metric)} of {recipe} for {task}, {level} level, in {about}: not defined, {reason}."
+    method = INTERVAL_NAMES.get(found.get("method", ""), "")
+    how = f"95 % interval, {method}" if method else f"no interval: {found.get('reason', 'not computed')}"
+    return (
+        f"Declared endpoint: recipe {recipe}, task {task}, {level} level: {metric_name(metric)} {estimate(found)} "
+        f"({how}{seeds_phrase(len(view.run.metrics.get('seeds', [0])))}) in {about}, each predicted by models fitted without them."
+    )
+
+
+def _level_tables(view: View, task: str, level: str) -> list[Block]:
+    recipes = [r for r in view.recipes(task) if view.figures(r, task, level)]
+    if not recipes:
+        return [Text(f"{level.capitalize()} level: {view.reason(task, level)}.")]
+    first = view.figures(recipes[0], task, level) or {}
+    blocks: list[Block] = []
+    if level == view.level(task) and first["n_patients"] < FEW_PATIENTS:
+        blocks.append(Notice("warning", f"Only {first['n_patients']} patients are labelled for {task}: read the intervals, not the estimates."))
+    blocks.append(_main_table(view, task, level, recipes, first))
+    blocks.append(Details(f"All metrics, {level} level, with the interval method", [_all_metrics(view, task, level, recipes)]))
+    if len(first["per_class"]) > 2:
+        tables = [_per_class(view, task, level, recipe) for recipe in recipes]
+        blocks.append(Details(f"Each class against the rest, {level} level", tables))
+    return blocks
+
+
+def _main_table(view: View, task: str, level: str, recipes: list[str], first: dict[str, Any]) -> Table:
+    metrics = [*(TWO_CLASS if len(first["per_class"]) == 2 else MULTI_CLASS)]
+    notes: dict[str, None] = {}
+    rows = []
+    for recipe in recipes:
+        found = view.figures(recipe, task, level) or {}
+        cells = [metric_cell(found[m], notes, where_of(recipe, m), strong=_declared(view, recipe, task, level, m)) for m in metrics]
+        if level == "sample":
+            within = view.metrics[recipe]["tasks"][task].get(WITHIN)
+            cells.append(metric_cell(within, notes, where_of(recipe, WITHIN), strong=_declared(view, recipe, task, level, WITHIN)))
+        rows.append([Cell(recipe), *cells])
+    head = ["recipe", *map(metric_name, metrics), *([metric_name(WITHIN)] if level == "sample" else [])]
+    people = f" of {first['n_patients']} patients" if level == "sample" else ""
+    averaged = "" if len(first["per_class"]) == 2 else " AUROC and F1 are means over classes, each against the rest."
+    caption = f"{task}, {level} level: {units(level, first['n'])}{people}; estimate with 95 % interval.{averaged}"
+    return Table(caption, head, rows, list(notes))
+
+
+def _declared(view: View, recipe: str, task: str, level: str, metric: str) -> bool:
+    primary = view.primary or {}
+    return (recipe, task, level, metric) == tuple(primary.get(k) for k in ("recipe", "task", "level", "metric"))
+
+
+def _all_metrics(view: View, task: str, level: str, recipes: list[str]) -> Table:
+    notes: dict[str, None] = {}
+    rows = []
+    for metric in METRICS:
+        cells = []
+        for recipe in recipes:
+            found = (view.figures(recipe, task, level) or {})[metric]
+            cell = metric_cell(found, notes, where_of(recipe, metric))
+            method = INTERVAL_NAMES.get(found.get("method", ""), "")
+            cells.append(Cell(cell.text, f"{cell.small} {method}".strip()))
+        rows.append([Cell(metric_name(metric)), *cells])
+    return Table(f"{task}, {level} level: all metrics, with 95 % interval and its method.", ["metric", *recipes], rows, list(notes))
+
+
+def _per_class(view: View, task: str, level: str, recipe: str) -> Table:
+    notes: dict[str, None] = {}
+    found = (view.figures(recipe, task, level) or {})["per_class"]
+    metrics = [m for m in PER_CLASS if m in ("auroc", "sensitivity", "specificity", "ppv", "npv", "f1")]
+    rows = [
+        [Cell(label), str(own["n"]), *(metric_cell(own[m], notes, f"{label}, {metric_name(m)}") for m in metrics)]
+        for label, own in found.items()
+    ]
+    return Table(f"{recipe}: {task}, {level} level, one class against the rest.", ["class", "n", *map(metric_name, metrics)], rows, list(notes))
+
+
+def _reading_help(view: View) -> str:
+    resamples = view.run.metrics.get("resamples", 0)
+    return (
+        "Intervals are 95 %. Proportions over patients: Wilson. AUROC of two classes over patients: DeLong on the logit scale. "
+        f"Everything else: {resamples} resamples of patients (never of samples), stratified by class. Bold: the declared endpoint."
+        + (" Figures are means over seeds of each seed's metric; SD over seeds is the spread of repetitions, not of patients." if len(view.run.metrics.get("seeds", [0])) > 1 else "")
+    )
