@@ -146,7 +146,7 @@ class StudyConfig(Strict):
             raise ValueError("your own samples need `modalities:` and `tasks:`")
         if self.dataset is not None and (self.modalities or self.tasks):
             raise ValueError("a named dataset brings its own modalities and tasks; leave them out")
-        if self.dataset is not None and {"patient_column", "sample_column"} & self.model_fields_set:
+        if self.dataset is not None and (self.patient_column, self.sample_column) != ("patient", "sample"):
             raise ValueError("a named dataset knows its columns; leave `patient_column` and `sample_column` out")
         if self.samples is not None and self.options:
             raise ValueError("`options` belong to a named dataset")

@@ -6,8 +6,10 @@ import hashlib
 import io
 import struct
 import threading
+import urllib.request
 import zipfile
 from dataclasses import dataclass, field
+from http.client import HTTPMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -15,7 +17,7 @@ import pytest
 
 from polydx.datasets import archive, fetch
 from polydx.datasets.catalogue import DATASETS
-from polydx.datasets.download import download
+from polydx.datasets.download import _Redirects, download
 from polydx.datasets.manifest import manifest_problems, read_manifest
 from polydx.errors import ConfigError, ReadError
 
@@ -46,6 +48,7 @@ class Site:
     length: bool = True
     status: int = 200
     kind: str = "application/zip"
+    shift: int = 0  # answer another range than was asked for
     redirect: dict[str, str] = field(default_factory=dict)
     asked: list[tuple[str, str | None, str | None]] = field(default_factory=list)
     url: str = ""
@@ -66,7 +69,7 @@ class Site:
                 return
         handler.send_response(206 if start else self.status)
         if start:
-            handler.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
+            handler.send_header("Content-Range", f"bytes {start + self.shift}-{len(body) - 1}/{len(body)}")
         handler.send_header("Content-Type", self.kind)
         if self.etag:
             handler.send_header("ETag", self.etag)
@@ -179,8 +182,25 @@ def test_redirects_without_end_are_refused(site, tmp_path):
 @pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://127.0.0.1/x"])
 def test_redirects_to_what_is_no_web_address_are_refused(site, tmp_path, target):
     site.redirect = {"/file.zip": target}
-    with pytest.raises(ReadError, match="is no web address|is not allowed"):
+    with pytest.raises(ReadError, match=r"is no web address|is not allowed"):
         get(site, tmp_path)
+
+
+def test_a_redirect_from_https_to_http_is_refused():
+    request = urllib.request.Request("https://example.org/a")
+    with pytest.raises(ReadError, match="which is not encrypted; refused"):
+        _Redirects().redirect_request(request, io.BytesIO(), 302, "", HTTPMessage(), "http://example.org/a")
+
+
+def test_bytes_that_were_not_asked_for_are_refused_and_forgotten(site, tmp_path):
+    site.cut = 50_000
+    with pytest.raises(ReadError, match="interrupted"):
+        get(site, tmp_path)
+    site.cut, site.shift = None, 1
+    with pytest.raises(ReadError, match="sent other bytes than were asked for"):
+        get(site, tmp_path)
+    site.shift = 0
+    assert contents(get(site, tmp_path)) == CONTENT
 
 
 def test_an_address_that_is_no_web_address_is_refused(tmp_path):
@@ -222,7 +242,7 @@ def test_an_archive_cut_short_at_its_source_is_refused(site, tmp_path):
 def test_a_download_over_the_limit_is_refused_declared_or_not(site, tmp_path):
     for declared in (True, False):
         site.length = declared
-        with pytest.raises(ReadError, match="than the 0 MB expected|beyond the 0 MB expected"):
+        with pytest.raises(ReadError, match=r"than the 0 MB expected|beyond the 0 MB expected"):
             download(site.url, tmp_path / "part", most_bytes=1000)
         assert not (tmp_path / "part").exists() or (tmp_path / "part").stat().st_size <= 1000
 
@@ -269,7 +289,7 @@ def test_an_archive_that_lies_about_its_size_is_refused(tmp_path):
     size = struct.pack("<I", len(CONTENT["ALS/1_ALS.txt"]))
     path = tmp_path / "a.zip"
     path.write_bytes(buffer.getvalue().replace(size, struct.pack("<I", 10)))
-    with pytest.raises(ReadError):
+    with pytest.raises(ReadError, match="is no whole ZIP archive"):
         archive.extract(path, "Raman_Data", tmp_path / "out", MANIFEST, most_bytes=1000)
     assert all(p.stat().st_size <= 1000 for p in (tmp_path / "out").rglob("*") if p.is_file())
 
@@ -289,7 +309,7 @@ def test_a_local_copy_is_verified_and_copied(tmp_path):
 
 
 def test_a_local_copy_that_is_not_there_is_told(tmp_path):
-    with pytest.raises(ReadError, match="no folder .*give the folder that holds"):
+    with pytest.raises(ReadError, match=r"no folder .*give the folder that holds"):
         fetch.fetch(NAME, from_dir=tmp_path / "absent", data=tmp_path)
 
 

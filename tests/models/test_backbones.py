@@ -23,6 +23,8 @@ HEADS = {
     "short": {"classes": 2},
     "long": {"classes": 3, "hidden": [8], "dropout": 0.3, "batch_norm": True, "init_sd": 0.1},
 }
+# Attention over the one position of an mlp is refused; the necks' own tests say so.
+PAIRS = [(name, neck) for name in BACKBONES for neck in NECKS if (name, neck) != ("mlp", "attention")]
 
 
 def small(name, dims=1, channels=1):
@@ -66,11 +68,8 @@ def test_a_cut_network_resumes_where_it_was_cut(name, dims):
         assert torch.equal(features, kept)
 
 
-@pytest.mark.parametrize("neck", NECKS)
-@pytest.mark.parametrize("name", BACKBONES)
+@pytest.mark.parametrize(("name", "neck"), PAIRS)
 def test_gradients_reach_every_parameter(name, neck):
-    if (name, neck) == ("mlp", "attention"):
-        pytest.skip("one position: refused, see the necks")
     backbone = small(name, 1, 2)
     with seeded(1):
         pooled = build_neck(neck, backbone.map_shape((2, 128)))

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -124,5 +125,22 @@ def test_files_without_weights_are_refused(tmp_path, name, make, message):
 
 
 def test_a_missing_file_is_refused_by_name(tmp_path):
-    with pytest.raises(ReadError, match="missing.pt: no such file of weights"):
+    with pytest.raises(ReadError, match=r"missing\.pt: no such file of weights"):
         read_weights(tmp_path / "missing.pt")
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+@pytest.mark.parametrize("new_format", [True, False])
+def test_a_checkpoint_with_damaged_bytes_is_read_or_refused(tmp_path, new_format):
+    torch.save({"x": torch.ones(3), "y": torch.ones(2)}, tmp_path / "w.pt", _use_new_zipfile_serialization=new_format)
+    whole = np.frombuffer((tmp_path / "w.pt").read_bytes(), np.uint8)
+    rng, refused = np.random.default_rng(0), 0
+    for _ in range(150):
+        damaged = whole.copy()
+        damaged[rng.integers(0, min(600, len(whole)), 3)] = rng.integers(0, 256, 3)
+        (tmp_path / "d.pt").write_bytes(damaged.tobytes())
+        try:
+            read_weights(tmp_path / "d.pt")
+        except ReadError:
+            refused += 1
+    assert refused > 50

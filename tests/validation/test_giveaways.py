@@ -15,7 +15,7 @@ from polydx.datasets.simulated import simulate_cohort, simulate_two_class
 from polydx.study import RowIndex, Spectra, Study, Table, Task
 from polydx.validation.checks import check_study
 from polydx.validation.checks.candidates import Candidate, candidates
-from polydx.validation.checks.confounders import cramers_v, independence_p
+from polydx.validation.checks.confounders import confounders, cramers_v, independence_p
 from polydx.validation.checks.giveaways import separations
 from polydx.validation.checks.units import task_units
 
@@ -187,8 +187,9 @@ def test_a_category_that_goes_with_a_task_is_noted_with_its_shares(clean):
     assert finding.details["shares"]["biopsy"]["disease"] == pytest.approx(table.loc["biopsy", 1], abs=1e-4)
 
 
-def test_an_age_that_goes_with_a_task_is_noted(clean, rng):
-    age = np.repeat(60 + 12 * ill(clean)[::4] + rng.normal(size=24) * 7, 4)
+def test_an_age_that_goes_with_a_task_is_noted(clean):
+    age = 40 + 20.0 * ill(clean) + clean.patient_codes[0] / 2
+    age[clean.patients == clean.patients[ill(clean) == 1][0]] = 30  # AUROC 11 / 12
     assert about(with_column(clean, age), "extra") == [("note", "confounded")]
 
 
@@ -227,8 +228,6 @@ def test_tissue_is_confounded_with_diagnosis_in_the_mouse_study(data):
         pd.DataFrame({"diagnosis": codes}, index=index),
     )
     units = task_units(study, "diagnosis")
-    from polydx.validation.checks.confounders import confounders
-
     (tissue,) = [f for f in confounders([units], candidates(study)) if "tissue" in f.where]
     assert tissue.details["shares"]["biopsy"]["Normal"] == pytest.approx(0.72, abs=0.01)
     assert tissue.details["shares"]["preparation"]["Normal"] == pytest.approx(0.44, abs=0.01)

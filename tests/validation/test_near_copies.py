@@ -12,10 +12,16 @@ from polydx.validation.checks.near_copies import correlated_pairs, near_copies
 def slow_pairs(values: np.ndarray, owners: np.ndarray, limit: float) -> set[tuple[int, int]]:
     """Every pair by a plain loop."""
     found = set()
+    varied = np.ptp(values, axis=1) > 0
     for i in range(len(values)):
         for j in range(i + 1, len(values)):
             apart = owners[i] != owners[j] and min(owners[i], owners[j]) >= 0 and (values[i] != values[j]).any()
-            if apart and np.corrcoef(values[i].astype(float), values[j].astype(float))[0, 1] > limit:
+            if (
+                apart
+                and varied[i]
+                and varied[j]
+                and np.corrcoef(values[i].astype(float), values[j].astype(float))[0, 1] > limit
+            ):
                 found.add((i, j))
     return found
 

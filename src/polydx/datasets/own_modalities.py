@@ -174,17 +174,17 @@ def _typed(reading: Reading, wanted: TableConfig, frame: pd.DataFrame, file: str
     for column, kind in wanted.columns.items():
         cells = frame[column]
         if kind == "category":
-            typed[column] = cells.astype(object).where(cells.notna(), None).map(lambda v: v if v is None else str(v))
+            typed[column] = pd.Series([None if pd.isna(v) else str(v) for v in cells], dtype=object)
             continue
-        numbers = pd.to_numeric(cells, errors="coerce").astype("float64")
+        numbers = pd.to_numeric(cells, errors="coerce").astype("float64").reset_index(drop=True)
         reading.problems += [
             Problem(
                 row_of(file, int(i)), f"{column} is '{cells.iloc[i]}', expected a number; leave it empty if unknown"
             )
-            for i in np.flatnonzero(numbers.isna() & cells.notna())
+            for i in np.flatnonzero(numbers.isna().to_numpy() & cells.notna().to_numpy())
         ]
         typed[column] = numbers
-    return pd.DataFrame(typed).reset_index(drop=True)
+    return pd.DataFrame(typed)
 
 
 def _agreeing(reading: Reading, name: str, frame: pd.DataFrame, rows: Sequence[int]) -> list[int]:

@@ -118,7 +118,7 @@ def _from_file_table(found: Found, draft: Draft, name: str, column: str, paths: 
     table = found.tables[name]
     images = Path(next(iter(paths.values()))).suffix.lower() in IMAGES
     direct = all(str(table[column].iloc[i]) == path for i, path in paths.items()) and len(paths) == len(table)
-    draft.patient_column = guess_patient(table, (column,))
+    draft.patient_column = guess_patient(table, (column,)) or (None if direct else guess_patient(table))
     draft.sample_column = guess_sample(table, (column, draft.patient_column or ""))
     draft.images = images
     written = None

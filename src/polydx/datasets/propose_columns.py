@@ -85,14 +85,16 @@ def guess_files(table: pd.DataFrame, find: Callable[[str], str | None]) -> tuple
 
     Args:
         table: the table.
-        find: cell -> path of the file it names, None if it names none.
+        find: cell -> path of the file it names, None if it names none. A column of paths goes before one of names.
     """
     best: tuple[str, dict[int, str]] | None = None
+    most = (0, 1)
     for column in table.columns:
         cells = table[column].dropna().astype(str)
         found = {int(str(i)): path for i, cell in cells.items() if (path := find(cell)) is not None}
-        if len(found) > max(len(cells) / 2, len(best[1]) if best else 1):
-            best = str(column), found
+        score = (sum(cells[i] == path for i, path in found.items()), len(found))
+        if len(found) > max(len(cells) / 2, 1) and score > most:
+            best, most = (str(column), found), score
     return best
 
 

@@ -130,10 +130,10 @@ def _tag(model: Any) -> str | None:
 
 def _below(at: Any, part: str | int) -> tuple[Any, list[str]]:
     """Return the type found under `part`, and the keys known at this level."""
-    models = [m for m in (at, *get_args(at)) if isinstance(m, type) and issubclass(m, BaseModel)]
+    container = get_origin(at) in (dict, list, tuple)
+    models = [] if container else [m for m in (at, *get_args(at)) if isinstance(m, type) and issubclass(m, BaseModel)]
     if models:
         fields = models[0].model_fields
-        allowed = list(fields)
-        return (fields[part].annotation if part in fields else Any), allowed
+        return (fields[part].annotation if part in fields else Any), list(fields)
     inner = [a for a in get_args(at) if a is not type(None)]
     return (inner[-1] if inner else Any), []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,12 @@ from polydx.errors import BundleError, Problem, ReadError
 CHECKPOINTS = (".ckpt", ".pt", ".pth", ".bin")
 WRAPPERS = ("state_dict", "model_state_dict", "model")
 """Keys under which training programs wrap the weights in a checkpoint."""
+
+DAMAGE = (
+    *(RuntimeError, EOFError, ValueError, LookupError, AttributeError, TypeError),
+    *(AssertionError, OverflowError, MemoryError, struct.error),
+)
+"""What torch's reader runs into, depending on which byte of a checkpoint is wrong."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +135,7 @@ def _read_checkpoint(path: Path) -> dict[str, Tensor]:
         raise ReadError(
             f"{path}: holds more than plain tensors, which could run code when read; save only its state dict"
         ) from error
-    except (RuntimeError, EOFError) as error:
+    except DAMAGE as error:
         raise ReadError(f"{path}: not a whole torch checkpoint; copy or download it again") from error
     return _state_of(path, content)
 

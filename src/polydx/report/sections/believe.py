@@ -11,7 +11,7 @@ from polydx.report.figures.intervals import leakage_gap
 from polydx.report.sections.calibrated import calibration_blocks
 from polydx.report.sections.common import picture
 from polydx.report.view import View
-from polydx.report.words import DASH, counted, estimate, metric_name, number
+from polydx.report.words import DASH, counted, estimate, interval, metric_name, number
 
 SEVERITIES = ("error", "warning", "note")
 
@@ -88,11 +88,13 @@ def _gap_sentence(task: str, gap: dict[str, Any]) -> str:
     if not _both(gap):
         return f"{task}: not measured: {gap.get('reason', 'not computed')}."
     by_sample, by_patient = gap["by_sample"], gap["by_patient"]
-    flattery = by_sample["estimate"] - by_patient["estimate"]
-    told = f"would have claimed {number(flattery)} too much" if flattery > 0 else "would have claimed no more"
+    claimed = by_sample["estimate"] - by_patient["estimate"]
+    bounds = interval(gap.get("gap") or {})
+    spread = f" (95 % interval {bounds})" if bounds else ""
+    told = f"would have claimed {number(claimed)}{spread} more" if claimed > 0 else f"would have claimed no more: {number(claimed)}{spread}"
     return (
         f"{task}: a split by sample {told}: {metric_name(gap['metric'])} ({gap['level']} level) of {gap['recipe']} "
-        f"{estimate(by_sample)} by sample, {estimate(by_patient)} by patient."
+        f"is {estimate(by_sample)} by sample and {estimate(by_patient)} by patient."
     )
 
 

@@ -1,0 +1,94 @@
+"""Who took part: the flow of patients, what was missing, and accuracy by subgroup."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from polydx.report.blocks import Block, Bullets, Flow, Notice, Table, Text
+from polydx.report.figures.intervals import subgroup_intervals
+from polydx.report.sections.common import picture, units
+from polydx.report.view import Answers, View, group_values
+from polydx.report.words import counted, listed
+from polydx.validation.intervals import wilson
+
+SMALL_GROUP = 10
+
+
+def flow(view: View) -> list[Block]:
+    """Return how many patients and samples were read, labelled and tested, task by task, and the reader's notes."""
+    study = view.run.study
+    read = f"{counted(study['patients'], 'patient')}, {counted(study['samples'], 'sample')}"
+    blocks: list[Block] = []
+    for task, own in view.raw.items():
+        asked = view.scored[task]
+        known = asked.labels >= 0
+        named = f"{len(np.unique(asked.patients[known]))} patients, {int(known.sum())} samples"
+        people = view.outcomes(task, "sample")
+        tested = "none" if people is None else f"{len(people.patient_names)} patients, {len(people)} samples"
+        steps = [("read", read), (f"tested ({task})", f"{len(own.patient_names)} patients, {len(own)} samples")]
+        if len(asked) < len(own):
+            parent = view.run.tasks[task].parent
+            steps.append((f"asked, if {parent[1] if parent else ''}", f"{len(np.unique(asked.patients))} patients, {len(asked)} samples"))
+        steps += [("with a label", named), ("in the figures", tested)]
+        blocks.append(Flow(steps))
+    if study.get("notes"):
+        blocks += [Text("What the reader noted:"), Bullets(study["notes"])]
+    if view.run.metrics.get("notes"):
+        blocks += [Text("What fits left out or fell back on:"), Bullets(view.run.metrics["notes"])]
+    return blocks
+
+
+def missing_tables(view: View) -> list[Block]:
+    """Return how many samples lack a modality or a label."""
+    study = view.run.study
+    n = study["samples"]
+    rows = [
+        [f"modality {name}", str(n - m["samples_without"]), str(m["samples_without"]), f"{m['samples_without'] / n:.1%}"]
+        for name, m in study["modalities"].items()
+    ]
+    rows += [
+        [f"label of {name}", str(n - t["unlabelled"]), str(t["unlabelled"]), f"{t['unlabelled'] / n:.1%}"]
+        for name, t in study["tasks"].items()
+    ]
+    head = ["what", "samples with it", "missing", "share missing"]
+    told = "A sample without a label adds nothing to the training or the figures of that task."
+    return [Table(f"Missing data, of {n} samples. {told}", head, rows)]
+
+
+def subgroups(view: View, task: str, level: str, own: Answers) -> list[Block]:
+    """Return accuracy by centre, sex, age band and whatever else groups the samples; nothing where there is none."""
+    rows = subgroup_rows(view, level, own)
+    if rows.empty:
+        return []
+    o = own.outcomes
+    overall = float(own.right_share.mean())
+    small = [f"{r.group} ({r.column}, n = {r.n})" for r in rows.itertuples() if r.patients < SMALL_GROUP]
+    seeds = f", mean of {own.seeds} seeds" if own.seeds > 1 else ""
+    caption = (
+        f"{task}, {own.recipe}: share of {units(level)} answered rightly by subgroup{seeds}; Wilson 95 % intervals for the number of patients in the "
+        f"group; n counts {units(level)}. No test was made: differences between groups may be chance, or differences in who is in them."
+    )
+    alt = f"{task}, {own.recipe}: " + "; ".join(f"{r.column} {r.group} {r.estimate:.2f}" for r in rows.itertuples())
+    figure = picture(view, f"subgroups-{task}", lambda: subgroup_intervals(rows, overall), caption, alt, rows)
+    warning: list[Block] = []
+    if small:
+        warning = [Notice("note", f"Subgroups of fewer than {SMALL_GROUP} patients say little: {listed(small)}.")]
+    return [figure, *warning] if len(o) else []
+
+
+def subgroup_rows(view: View, level: str, own: Answers) -> pd.DataFrame:
+    """Return `column`, `group`, `n`, `patients`, `estimate`, `low`, `high`; groups without a labelled unit are left out."""
+    o, right = own.outcomes, own.right_share
+    found = []
+    for column, values in view.groups(level).items():
+        mine = np.array([values.get(str(u)) for u in o.units], dtype=object)
+        for group in [*group_values(values), None]:
+            inside = np.array([v == group for v in mine], dtype=np.bool_)
+            if not inside.any():
+                continue
+            share, patients = float(right[inside].mean()), len(np.unique(o.patients[inside]))
+            low, high = wilson(share, patients)
+            name = "not known" if group is None else group
+            found.append({"column": column, "group": name, "n": int(inside.sum()), "patients": patients, "estimate": share, "low": low, "high": high})
+    return pd.DataFrame(found, columns=["column", "group", "n", "patients", "estimate", "low", "high"])

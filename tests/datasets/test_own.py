@@ -1,0 +1,430 @@
+"""A user's own study: every way of laying out files, and every first mistake told by row and column."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+import polydx
+from polydx.config import StudyConfig
+from polydx.datasets.own import load_own
+from polydx.errors import ConfigError, ReadError, StudyError
+from polydx.study import Images, Spectra, Table
+
+AXIS = np.arange(400.0, 420.0)
+TASK = {"column": "diagnosis", "classes": ["control", "disease"], "positive": "disease"}
+
+
+def spectrum(value, axis=AXIS):
+    return "".join(f"{x} {value + i}\n" for i, x in enumerate(axis))
+
+
+def samples(*rows, head="sample,patient,file,diagnosis"):
+    return "\n".join([head, *rows]) + "\n"
+
+
+ROWS = ("a,P1,a.txt,control", "b,P1,b.txt,control", "c,P2,c.txt,disease", "d,P3,d.txt,")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for i, name in enumerate("abcd"):
+        (tmp_path / f"{name}.txt").write_text(spectrum(10 * i))
+    (tmp_path / "samples.csv").write_text(samples(*ROWS))
+    return tmp_path
+
+
+def load(folder, **changes):
+    section = {
+        "name": "mine",
+        "samples": "samples.csv",
+        "modalities": {"raman": {"kind": "spectra", "column": "file"}},
+        "tasks": {"diagnosis": TASK},
+    } | changes
+    return load_own(StudyConfig.model_validate(section), folder)
+
+
+def refused(folder, **changes):
+    with pytest.raises(StudyError) as caught:
+        load(folder, **changes)
+    return {p.where: p.what for p in caught.value.problems}
+
+
+def test_a_file_a_row(folder):
+    study = load(folder)
+    assert study.ids.tolist() == ["a", "b", "c", "d"]
+    assert study.patients.tolist() == ["mine/P1", "mine/P1", "mine/P2", "mine/P3"]
+    assert study.label_codes("diagnosis").tolist() == [0, 0, 1, -1]
+    assert study.spectra("raman").values[:, 0].tolist() == [0, 10, 20, 30]
+
+
+def test_through_a_yaml_file(folder):
+    section = {"study": {"samples": "samples.csv", "modalities": {"raman": {"kind": "spectra", "column": "file"}}}}
+    section["study"]["tasks"] = {"diagnosis": TASK}
+    (folder / "study.yaml").write_text(yaml.safe_dump(section))
+    assert polydx.load_study(folder / "study.yaml").name == folder.name
+
+
+def test_columns_may_have_other_names(folder):
+    (folder / "samples.csv").write_text(samples(*ROWS, head="scan,mouse,file,diagnosis"))
+    study = load(folder, patient_column="mouse", sample_column="scan")
+    assert study.ids.tolist() == ["a", "b", "c", "d"]
+    assert study.patients[2] == "mine/P2"
+    assert list(study.samples.columns) == ["patient"]
+
+
+def test_ids_keep_their_leading_zeros(folder):
+    (folder / "samples.csv").write_text(samples("01,007,a.txt,control", "1,7,b.txt,disease"))
+    study = load(folder)
+    assert study.ids.tolist() == ["01", "1"]
+    assert study.patients.tolist() == ["mine/007", "mine/7"]
+
+
+def test_without_ids_the_files_or_the_rows_name_the_samples(folder):
+    (folder / "samples.csv").write_text("patient,file,diagnosis\nP1,a.txt,control\nP2,b.txt,disease\n")
+    assert load(folder).ids.tolist() == ["a.txt", "b.txt"]
+    (folder / "samples.csv").write_text("patient,file,diagnosis\nP1,a.txt,control\nP2,a.txt,disease\n")
+    assert load(folder).ids.tolist() == ["row2", "row3"]
+
+
+def test_a_label_of_a_patient_serves_all_of_the_patient_s_samples(folder):
+    (folder / "samples.csv").write_text(samples("a,P1,a.txt,", "b,P1,b.txt,disease", "c,P2,c.txt,control"))
+    assert load(folder).label_codes("diagnosis").tolist() == [1, 1, 0]
+
+
+def test_a_patient_may_be_the_unit(folder):
+    study = load(folder, unit="patient")
+    assert study.ids.tolist() == ["mine/P1", "mine/P2", "mine/P3"]
+    assert study.rows["raman"].counts.tolist() == [2, 1, 1]
+
+
+def test_paths_as_windows_writes_them(folder):
+    (folder / "sub").mkdir()
+    (folder / "a.txt").rename(folder / "sub" / "a.txt")
+    (folder / "samples.csv").write_text(samples("a,P1,sub\\a.txt,control", "c,P2,c.txt,disease"))
+    assert len(load(folder)) == 2
+
+
+def test_a_file_of_several_spectra_is_pooled_or_a_sample_a_spectrum(folder):
+    (folder / "a.txt").write_text("".join(f"{x} 1 2 3\n" for x in AXIS))
+    pooled = load(folder)
+    assert pooled.rows["raman"].counts.tolist() == [3, 1, 1, 1]
+    each = load(folder, modalities={"raman": {"kind": "spectra", "column": "file", "rows": "samples"}})
+    assert each.ids.tolist() == ["a/01", "a/02", "a/03", "b", "c", "d"]
+    assert each.label_codes("diagnosis").tolist() == [0, 0, 0, 0, 1, -1]
+    assert each.spectra("raman").values[each.rows["raman"].rows, 0].tolist() == [1, 2, 3, 10, 20, 30]
+
+
+def test_a_sample_a_spectrum_keeps_the_rows_of_other_modalities(folder):
+    (folder / "a.txt").write_text("".join(f"{x} 1 2\n" for x in AXIS))
+    (folder / "people.csv").write_text("patient,age\nP1,50\nP3,70\n")
+    clinical = {"kind": "table", "file": "people.csv", "columns": {"age": "number"}}
+    raman = {"kind": "spectra", "column": "file", "rows": "samples"}
+    study = load(folder, modalities={"raman": raman, "clinical": clinical})
+    assert study.rows["clinical"].counts.tolist() == [1, 1, 1, 0, 1]
+
+
+def test_a_sample_a_spectrum_needs_samples_as_unit(folder):
+    raman = {"kind": "spectra", "column": "file", "rows": "samples"}
+    told = refused(folder, unit="patient", modalities={"raman": raman})
+    assert "`unit: sample`" in told["modality 'raman'"]
+
+
+def test_the_axis_may_stand_in_a_file_of_its_own(folder):
+    np.savetxt(folder / "rows.csv", [range(20), range(20, 40)], delimiter=",")
+    np.savetxt(folder / "shift.csv", AXIS)
+    (folder / "samples.csv").write_text(
+        "patient,file,axis,diagnosis\nP1,rows.csv,shift.csv,control\nP2,c.txt,,disease\n"
+    )
+    raman = {"kind": "spectra", "column": "file", "axis_column": "axis"}
+    study = load(folder, modalities={"raman": raman})
+    assert study.rows["raman"].counts.tolist() == [2, 1]
+    assert study.spectra("raman").values[1, 0] == 20
+
+
+WIDE = "name,mouse,diagnosis," + ",".join(f"{x:g}" for x in AXIS)
+
+
+def wide_rows(*ids):
+    return "".join(f"{i},{','.join(str(100 * k + p) for p in range(20))}\n" for k, i in enumerate(ids))
+
+
+def test_the_samples_table_may_be_a_wide_table_of_spectra(tmp_path):
+    (tmp_path / "samples.csv").write_text(WIDE + "\n" + wide_rows("x,M1,control", "x,M1,disease", "y,M2,control"))
+    task = TASK | {"level": "sample"}
+    study = load(tmp_path, patient_column="mouse", modalities={"raman": {"kind": "spectra"}}, tasks={"diagnosis": task})
+    assert study.ids.tolist() == ["row2", "row3", "row4"]
+    assert study.samples.columns.tolist() == ["name", "patient"]
+    assert study.spectra("raman").values[:, 0].tolist() == [0, 100, 200]
+    assert study.label_codes("diagnosis").tolist() == [0, 1, 0]
+
+
+def test_forgetting_to_name_the_spectra_is_told(folder):
+    with pytest.raises(StudyError, match="modality 'raman' names neither `column` nor `file`"):
+        load(folder, modalities={"raman": {"kind": "spectra"}})
+
+
+@pytest.mark.parametrize("by", ["sample", "patient"])
+def test_spectra_of_a_wide_table_are_joined_by_id(folder, by):
+    keys = ["c", "a", "a"] if by == "sample" else ["P2", "P1", "P1"]
+    rows = wide_rows(*keys).replace("\n", "\n")
+    (folder / "wide.csv").write_text(f"{by}," + ",".join(f"{x:g}" for x in AXIS) + "\n" + rows)
+    study = load(folder, modalities={"raman": {"kind": "spectra", "file": "wide.csv", "by": by}})
+    assert [study.rows["raman"][i].tolist() for i in range(4)] == (
+        [[1, 2], [], [0], []] if by == "sample" else [[1, 2], [1, 2], [0], []]
+    )
+
+
+def test_a_wide_table_whose_ids_fit_nobody_is_told(folder):
+    (folder / "wide.csv").write_text("sample," + ",".join(f"{x:g}" for x in AXIS) + "\n" + wide_rows("q1", "q2"))
+    wide = {"kind": "spectra", "file": "wide.csv"}
+    assert (
+        "no sample of wide.csv (such as 'q1') is in samples.csv"
+        in refused(folder, modalities={"raman": wide})["modality 'raman'"]
+    )
+    (folder / "wide.csv").write_text("scan," + ",".join(f"{x:g}" for x in AXIS) + "\n" + wide_rows("a", "b"))
+    assert "has no column 'sample' to join by" in refused(folder, modalities={"raman": wide})["modality 'raman'"]
+    (folder / "wide.csv").unlink()
+    assert "does not exist" in refused(folder, modalities={"raman": wide})["modality 'raman': wide.csv"]
+
+
+def test_rows_of_a_joined_table_that_fit_nobody_are_noted(folder):
+    (folder / "wide.csv").write_text("sample," + ",".join(f"{x:g}" for x in AXIS) + "\n" + wide_rows("a", "zz"))
+    study = load(folder, modalities={"raman": {"kind": "spectra", "file": "wide.csv"}})
+    assert "1 of 2 samples of wide.csv are not in samples.csv" in study.notes[0]
+
+
+def test_axes_that_differ_are_resampled_or_refused(folder):
+    (folder / "b.txt").write_text(spectrum(5, AXIS + 0.5))
+    study = load(folder)
+    assert study.spectra("raman").axis[0] == 400.5
+    assert "2 different axes, resampled to their overlap" in study.notes[0]
+    raman = {"kind": "spectra", "column": "file", "axis": "refuse"}
+    assert "another axis than most" in refused(folder, modalities={"raman": raman})["samples.csv row 3"]
+
+
+def test_axes_that_differ_by_rounding_are_one(folder):
+    (folder / "b.txt").write_text(spectrum(5, AXIS + 0.001))
+    study = load(folder, modalities={"raman": {"kind": "spectra", "column": "file", "axis": "refuse"}})
+    assert study.spectra("raman").axis.tolist() == AXIS.tolist()
+    assert "rounding" in study.notes[0]
+
+
+def test_axes_without_overlap_are_told(folder):
+    (folder / "b.txt").write_text(spectrum(5, AXIS + 1000))
+    assert "do not overlap" in refused(folder)["modality 'raman'"]
+
+
+def test_clinical_values_are_typed_and_joined(folder):
+    (folder / "people.csv").write_text("patient,age,sex,grade\nP2,61,F,2\nP1,,M,\n")
+    columns = {"age": "number", "sex": "category", "grade": "category"}
+    study = load(folder, modalities={"clinical": {"kind": "table", "file": "people.csv", "columns": columns}})
+    table = study.modalities["clinical"]
+    assert isinstance(table, Table)
+    assert table.frame["age"].dtype == "float64"
+    assert table.frame["grade"].tolist() == ["2", None]
+    assert [study.rows["clinical"][i].tolist() for i in range(4)] == [[1], [1], [0], []]
+
+
+def test_clinical_values_may_stand_in_the_samples_table(folder):
+    (folder / "samples.csv").write_text("patient,age,diagnosis\nP1,50,control\nP2,60,disease\n")
+    clinical = {"kind": "table", "columns": {"age": "number"}}
+    study = load(folder, modalities={"clinical": clinical})
+    assert study.modalities["clinical"].frame["age"].tolist() == [50, 60]
+
+
+def test_text_in_a_column_of_numbers_is_told_by_row(folder):
+    (folder / "people.csv").write_text("patient,age\nP1,50\nP2,sixty\n")
+    clinical = {"kind": "table", "file": "people.csv", "columns": {"age": "number"}}
+    assert "age is 'sixty', expected a number" in refused(folder, modalities={"clinical": clinical})["people.csv row 3"]
+
+
+@pytest.mark.parametrize(
+    ("people", "message"),
+    [
+        ("patient,age\nP1,50\nP1,51\n", "patient 'P1' stands twice in people.csv"),
+        ("patient,years\nP1,50\nP2,51\n", "people.csv has no column 'age'; found patient, years"),
+        ("person,age\nP1,50\nP2,51\n", "has no column 'patient' to join by"),
+        ("patient,age\nX1,50\nX2,51\n", "no patient of people.csv (such as 'X1')"),
+    ],
+)
+def test_tables_that_do_not_fit_are_told(folder, people, message):
+    (folder / "people.csv").write_text(people)
+    clinical = {"kind": "table", "file": "people.csv", "columns": {"age": "number"}}
+    assert message in refused(folder, modalities={"clinical": clinical})["modality 'clinical'"]
+
+
+def test_rows_of_nobody_in_a_table_are_told(folder):
+    (folder / "people.csv").write_text("patient,age\nP1,50\n,51\n")
+    clinical = {"kind": "table", "file": "people.csv", "columns": {"age": "number"}}
+    assert "patient is empty" in refused(folder, modalities={"clinical": clinical})["people.csv row 3"]
+
+
+def test_a_missing_table_is_told(folder):
+    clinical = {"kind": "table", "file": "people.csv", "columns": {"age": "number"}}
+    assert "does not exist" in refused(folder, modalities={"clinical": clinical})["modality 'clinical': people.csv"]
+
+
+def test_a_patient_whose_clinical_values_differ_is_told(folder):
+    (folder / "samples.csv").write_text("patient,age,diagnosis\nP1,50,control\nP1,51,control\nP2,60,disease\n")
+    clinical = {"kind": "table", "columns": {"age": "number"}}
+    told = refused(folder, unit="patient", modalities={"clinical": clinical})
+    assert "'age' of 'clinical' differs between the rows" in told["samples.csv row 2"]
+
+
+def test_images_are_named_by_row_and_missing_ones_told(folder):
+    (folder / "a.png").write_bytes(b"x")
+    (folder / "samples.csv").write_text(samples("a,P1,a.png,control", "b,P2,,disease"))
+    images = {"image": {"kind": "images", "column": "file"}}
+    study = load(folder, modalities=images)
+    assert isinstance(study.modalities["image"], Images)
+    assert study.rows["image"].counts.tolist() == [1, 0]
+    (folder / "samples.csv").write_text(samples("a,P1,a.png,control", "b,P2,b.png,disease"))
+    assert "no file" in refused(folder, modalities=images)["samples.csv row 3"]
+
+
+def test_a_missing_and_an_empty_spectrum_are_told_together(folder):
+    (folder / "b.txt").write_text("")
+    (folder / "d.txt").unlink()
+    told = refused(folder)
+    assert "is empty (0 bytes)" in told["samples.csv row 3: b.txt"]
+    assert "does not exist" in told["samples.csv row 5: d.txt"]
+
+
+def test_text_among_the_numbers_of_a_spectrum_is_told(folder):
+    (folder / "c.txt").write_text(spectrum(3).replace("405.0 8", "405.0 n/a"))
+    assert "line 6" in refused(folder)["samples.csv row 4: c.txt"]
+
+
+def test_a_column_of_files_that_is_not_there_or_empty_is_told(folder):
+    (folder / "samples.csv").write_text("sample,patient,files,diagnosis\na,P1,a.txt,control\nb,P2,b.txt,disease\n")
+    assert "did you mean 'files'" in refused(folder)["modality 'raman'"]
+    raman = {"kind": "spectra", "column": "files", "axis_column": "shift"}
+    assert "has no column 'shift'" in refused(folder, modalities={"raman": raman})["modality 'raman'"]
+
+
+def test_a_missing_samples_table_is_told(tmp_path):
+    with pytest.raises(ReadError, match="does not exist"):
+        load(tmp_path)
+
+
+def test_an_empty_samples_table_is_told(folder):
+    (folder / "samples.csv").write_text("")
+    with pytest.raises(ReadError, match="is empty"):
+        load(folder)
+    (folder / "samples.csv").write_text("sample,patient\n")
+    with pytest.raises(ReadError, match="a header and no row under it"):
+        load(folder)
+
+
+def test_a_missing_column_of_patients_is_told(folder):
+    (folder / "samples.csv").write_text(samples(*ROWS, head="sample,patients,file,diagnosis"))
+    with pytest.raises(StudyError, match=r"has no column 'patient' for patients.*did you mean 'patients'"):
+        load(folder)
+
+
+def test_an_empty_patient_is_told_by_row(folder):
+    (folder / "samples.csv").write_text(samples("a,P1,a.txt,control", "b, ,b.txt,disease"))
+    assert "patient is empty" in refused(folder)["samples.csv row 3"]
+
+
+def test_an_unknown_class_is_told_with_a_suggestion(folder):
+    (folder / "samples.csv").write_text(samples("a,P1,a.txt,controll", "b,P2,b.txt,unclear"))
+    told = refused(folder)
+    assert "did you mean 'control'?" in told["samples.csv row 2"]
+    assert "classes are control, disease; leave the cell empty if unknown" in told["samples.csv row 3"]
+
+
+def test_a_patient_with_two_diagnoses_is_told_by_rows(folder):
+    (folder / "samples.csv").write_text(samples("a,P1,a.txt,control", "b,P1,b.txt,disease", "c,P2,c.txt,control"))
+    told = refused(folder)["patient 'P1'"]
+    assert "control (row 2), disease (row 3)" in told
+    assert "`level: sample`" in told
+    assert len(load(folder, tasks={"diagnosis": TASK | {"level": "sample"}})) == 3
+    assert "mend the labels" in refused(folder, unit="patient")["patient 'P1'"]
+
+
+def test_repeated_and_empty_sample_ids_are_told(folder):
+    (folder / "samples.csv").write_text(samples("a,P1,a.txt,control", "a,P2,b.txt,disease", ",P3,c.txt,control"))
+    told = refused(folder)
+    assert "sample 'a' stands twice" in told["samples.csv row 3"]
+    assert told["samples.csv row 4"] == "sample is empty"
+
+
+@pytest.mark.parametrize("ids", [("P 1", "P1"), ("P\u00a01", "P  1")])
+def test_patients_that_differ_by_blanks_only_are_told(folder, ids):
+    (folder / "samples.csv").write_text(samples(f"a,{ids[0]},a.txt,control", f"b,{ids[1]},b.txt,disease"))
+    assert "differ by blanks only; write 'P1' alike everywhere" in refused(folder)["samples.csv row 3"]
+
+
+def test_blanks_around_ids_do_not_count(folder):
+    (folder / "samples.csv").write_text(samples("a,P1 ,a.txt,control", "b, P1,b.txt,control ", "c,P2,c.txt,disease"))
+    assert set(load(folder).patients) == {"mine/P1", "mine/P2"}
+
+
+def test_patients_that_differ_by_case_are_noted(folder):
+    (folder / "samples.csv").write_text(samples("a,P1,a.txt,control", "b,p1,b.txt,disease"))
+    assert load(folder).notes == ("patient P1 and p1 differ by case only, and count as different",)
+
+
+def test_a_named_column_of_samples_that_is_not_there_is_told(folder):
+    assert "did you mean 'sample'" in refused(folder, sample_column="samples")["sample_column"]
+
+
+def test_a_column_of_labels_that_is_not_there_is_told(folder):
+    told = refused(folder, tasks={"diagnosis": TASK | {"column": "diagnose"}})
+    assert "did you mean 'diagnosis'" in told["task 'diagnosis'"]
+
+
+@pytest.mark.parametrize(
+    ("raman", "message"),
+    [
+        ("{kind: spectra, column: a, file: b.csv}", "give either `column: NAME`"),
+        ("{kind: spectra, axis_column: a}", "give `column` too"),
+    ],
+)
+def test_sources_of_spectra_that_exclude_each_other_are_told_by_line(folder, raman, message):
+    (folder / "study.yaml").write_text(
+        f"study:\n  samples: samples.csv\n  modalities:\n    raman: {raman}\n"
+        "  tasks: {d: {column: diagnosis, classes: [control, disease]}}\n"
+    )
+    with pytest.raises(ConfigError) as caught:
+        polydx.load_study(folder / "study.yaml")
+    assert message in caught.value.problems[0].what
+    assert "line 4" in caught.value.problems[0].where
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({"dataset": "als-saliva", "patient_column": "mouse"}, "a named dataset knows its columns"),
+        (
+            {
+                "samples": "s.csv",
+                "options": {"a": 1},
+                "modalities": {"raman": {"kind": "spectra"}},
+                "tasks": {"d": {"column": "d", "classes": ["a", "b"]}},
+            },
+            "`options` belong to a named dataset",
+        ),
+    ],
+)
+def test_keys_that_belong_elsewhere_are_refused(section, message):
+    with pytest.raises(ValueError, match=message):
+        StudyConfig.model_validate(section)
+
+
+def test_the_frame_of_samples_keeps_other_columns(folder):
+    table = pd.read_csv(folder / "samples.csv").assign(centre=["A", "A", "B", "B"])
+    table.to_csv(folder / "samples.csv", index=False)
+    study = load(folder)
+    assert study.samples["centre"].tolist() == ["A", "A", "B", "B"]
+    assert isinstance(study.modalities["raman"], Spectra)
+
+
+def test_a_file_without_an_axis_is_told(folder):
+    np.savetxt(folder / "a.txt", np.ones((3, 30)))
+    told = refused(folder)
+    assert any(where.startswith("samples.csv row 2: a.txt") for where in told)

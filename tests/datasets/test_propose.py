@@ -1,0 +1,268 @@
+"""A first study.yaml for folders as strangers have them; the text must load as it is, or after the edit it asks for."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import polydx
+from polydx.datasets.covid_saliva import load_covid_saliva
+from polydx.datasets.propose import propose_study
+from polydx.datasets.propose_columns import guess_patient, guess_tasks
+from polydx.datasets.propose_yaml import quoted
+from polydx.errors import ReadError, StudyError
+from polydx.io.config_file import read_config
+
+AXIS = np.arange(400.0, 500.0, 2.0)
+PEOPLE = [(f"subj{i:02d}", "healthy" if i % 2 else "ill", 40 + i, "FM"[i % 3 % 2]) for i in range(8)]
+
+
+def write_spectrum(path, level, rng):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    values = level + rng.random(len(AXIS)) + np.exp(-(((AXIS - 450) / 10) ** 2)) * level
+    np.savetxt(path, np.c_[AXIS, values], fmt="%.4f")
+
+
+def accept(root, edit=lambda text: text):
+    """Write the proposal where it belongs, with at most one edit, and load it."""
+    proposal = propose_study(root)
+    if proposal.samples is not None:
+        proposal.samples.to_csv(root / proposal.samples_file, index=False)
+    (root / "study.yaml").write_text(edit(proposal.yaml))
+    return polydx.load_study(root / "study.yaml"), proposal
+
+
+def people(columns=("Subject", "Condition", "Age", "Sex")):
+    return pd.DataFrame(PEOPLE, columns=list(columns))
+
+
+def test_a_table_that_names_a_file_a_row(tmp_path, rng):
+    rows = []
+    for subject, condition, *_ in PEOPLE:
+        for k in range(2):
+            write_spectrum(tmp_path / "scans" / f"{subject}_{k}.txt", 1 + (condition == "ill"), rng)
+            rows.append((f"{subject}_{k}", subject, f"scans/{subject}_{k}.txt", condition))
+    pd.DataFrame(rows, columns=["id", "case", "path", "status"]).to_csv(tmp_path / "list.csv", index=False)
+    study, proposal = accept(tmp_path)
+    assert proposal.samples is None
+    assert study.ids[0] == "subj00_0"
+    assert study.describe()["patients"] == 8
+    assert study.tasks["status"].classes == ("healthy", "ill")
+    assert study.tasks["status"].positive == "ill"
+
+
+def test_file_names_without_folder_or_ending_are_found(tmp_path, rng):
+    for subject, *_ in PEOPLE:
+        write_spectrum(tmp_path / "deep" / "scans" / f"{subject}.txt", 1, rng)
+    people().to_excel(tmp_path / "people.xlsx", index=False)
+    study, proposal = accept(tmp_path)
+    assert proposal.samples["file"].tolist()[0] == "deep/scans/subj00.txt"
+    assert len(study) == 8
+    assert study.tasks["condition"].classes == ("healthy", "ill")
+
+
+def test_rows_without_a_file_are_noted(tmp_path, rng):
+    for subject, *_ in PEOPLE[:6]:
+        write_spectrum(tmp_path / "scans" / f"{subject}.txt", 1, rng)
+    people().to_csv(tmp_path / "people.csv", index=False)
+    assert "2 of 8 rows of people.csv name no file" in propose_study(tmp_path).notes[0]
+
+
+def test_a_folder_a_patient_with_a_table_of_patients(tmp_path, rng):
+    for subject, condition, *_ in PEOPLE:
+        for k in range(3):
+            write_spectrum(tmp_path / "data" / subject / f"scan {k}.txt", 1 + (condition == "ill"), rng)
+        (tmp_path / "data" / subject / "readme.txt").write_text("measured on a Monday\n")
+    people().to_excel(tmp_path / "people.xlsx", index=False)
+    study, proposal = accept(tmp_path)
+    assert proposal.samples_file == "samples.csv"
+    assert len(study) == 24
+    assert study.samples["Age"].nunique() == 8
+    result = polydx.cross_validate(study, read_config(tmp_path / "study.yaml").recipes, folds=2)
+    assert set(result.predictions["class"]) == {"healthy", "ill"}
+
+
+def test_folders_and_rows_without_their_other_half_are_noted(tmp_path, rng):
+    for subject in [*(p[0] for p in PEOPLE[:6]), "stranger"]:
+        write_spectrum(tmp_path / subject / "scan.txt", 1, rng)
+    people().to_csv(tmp_path / "people.csv", index=False)
+    study, proposal = accept(tmp_path)
+    assert "1 folder without a row" in proposal.notes[0]
+    assert "2 rows of people.csv without a folder" in proposal.notes[1]
+    assert study.label_codes("condition").tolist().count(-1) == 1
+
+
+def test_a_folder_a_patient_with_the_class_in_its_name(tmp_path, rng):
+    for i in range(6):
+        for k in range(2):
+            write_spectrum(tmp_path / f"{'ctrl' if i % 2 else 'case'}_{i}" / f"{k}.txt", 1, rng)
+    study, proposal = accept(tmp_path)
+    assert study.tasks["group"].classes == ("ctrl", "case")
+    assert study.describe()["patients"] == 6
+    assert any("start of the folder's name" in note for note in proposal.notes)
+
+
+def test_a_folder_a_class_with_patients_in_it(tmp_path, rng):
+    for label in ("benign", "malignant"):
+        for p in range(3):
+            for k in range(2):
+                write_spectrum(tmp_path / label / f"P{label[0]}{p}" / f"s{k}.txt", 1, rng)
+    study, _ = accept(tmp_path)
+    assert study.describe()["patients"] == 6
+    assert study.tasks["class"].classes == ("benign", "malignant")
+
+
+def test_a_folder_a_class_with_patients_in_the_file_names(tmp_path, rng):
+    for label in ("benign", "malignant"):
+        for p in range(3):
+            for k in range(2):
+                write_spectrum(tmp_path / label / f"{label[0]}{'xyz'[p]}_{k}.txt", 1, rng)
+    study, proposal = accept(tmp_path)
+    assert study.describe()["patients"] == 6
+    assert any("check the column 'patient'" in note for note in proposal.notes)
+
+
+def test_unknown_patients_are_never_invented(tmp_path, rng):
+    for label in ("benign", "malignant"):
+        for name in ("one", "two", "three"):
+            write_spectrum(tmp_path / label / f"{name}.txt", 1, rng)
+    assert propose_study(tmp_path).notes[0].startswith("EDIT ME: nothing says whose file is whose")
+    with pytest.raises(StudyError, match="has no column 'patient'"):
+        accept(tmp_path)
+
+
+def test_images_by_class_get_a_network(tmp_path):
+    for label in ("benign", "malignant"):
+        for p in range(2):
+            (tmp_path / label / f"P{label[0]}{p}").mkdir(parents=True)
+            for k in range(2):
+                (tmp_path / label / f"P{label[0]}{p}" / f"{k}.png").write_bytes(b"\x89PNG")
+    study, _ = accept(tmp_path)
+    assert study.modalities["image"].kind == "images"
+    assert read_config(tmp_path / "study.yaml").recipes["cnn"].kind == "network"
+
+
+def wide(path, ids, rng, **columns):
+    frame = pd.DataFrame(rng.random((len(ids), len(AXIS))), columns=[f"{x:g}" for x in AXIS])
+    for name, values in reversed({"id": ids, **columns}.items()):
+        frame.insert(0, name, values)
+    (frame.to_excel if path.suffix == ".xlsx" else frame.to_csv)(path, index=False)
+
+
+@pytest.mark.parametrize("name", ["all.csv", "all.xlsx"])
+def test_a_wide_table_is_used_as_it_is(tmp_path, rng, name):
+    ids = [f"s{i}" for i in range(12)]
+    wide(tmp_path / name, ids, rng, animal=[f"M{i // 2}" for i in range(12)], diagnosis=["sick", "control"] * 6)
+    study, proposal = accept(tmp_path)
+    assert proposal.samples is None
+    assert study.ids.tolist() == ids
+    assert study.tasks["diagnosis"].level == "sample"
+    assert study.describe()["patients"] == 6
+
+
+def test_a_wide_table_is_joined_to_the_table_with_the_labels(tmp_path, rng):
+    subjects = [p[0] for p in PEOPLE for _ in range(2)]
+    wide(tmp_path / "spectra.csv", list(range(16)), rng, Subject=subjects)
+    people().to_csv(tmp_path / "people.csv", index=False)
+    study, _ = accept(tmp_path)
+    assert len(study) == 8
+    assert study.rows["raman"].counts.tolist() == [2] * 8
+    assert study.tasks["condition"].classes == ("healthy", "ill")
+
+
+def test_a_wide_table_without_patients_asks_for_the_column(tmp_path, rng):
+    wide(tmp_path / "all.csv", [f"s{i}" for i in range(8)], rng, who=["A", "A", "B", "B", "C", "C", "D", "D"],
+         diagnosis=["sick", "sick", "control", "control"] * 2)  # fmt: skip
+    assert "patient_column: PATIENT  # EDIT ME" in propose_study(tmp_path).yaml
+    study, _ = accept(tmp_path, lambda text: text.replace("patient_column: PATIENT", "patient_column: who"))
+    assert study.describe()["patients"] == 4
+
+
+def test_a_folder_that_says_nothing_gets_places_to_fill(tmp_path):
+    (tmp_path / "notes.pdf").write_bytes(b"%PDF")
+    proposal = propose_study(tmp_path)
+    assert proposal.samples is None
+    assert proposal.yaml.count("EDIT ME") >= 4
+    (tmp_path / "study.yaml").write_text(proposal.yaml)
+    assert read_config(tmp_path / "study.yaml").study.samples is not None
+
+
+def test_an_own_samples_csv_is_not_written_over(tmp_path, rng):
+    for subject, *_ in PEOPLE:
+        write_spectrum(tmp_path / subject / "scan.txt", 1, rng)
+    people().to_csv(tmp_path / "samples.csv", index=False)
+    study, proposal = accept(tmp_path)
+    assert proposal.samples_file == "polydx-samples.csv"
+    assert len(study) == 8
+
+
+def test_a_class_with_one_patient_is_noted(tmp_path, rng):
+    for i, (subject, *_) in enumerate(PEOPLE):
+        for k in range(2):
+            write_spectrum(tmp_path / subject / f"{k}.txt", 1 + i, rng)
+    people().assign(Condition=["ill", *["healthy"] * 7]).to_csv(tmp_path / "people.csv", index=False)
+    assert any("a single patient" in note for note in propose_study(tmp_path).notes)
+
+
+def test_no_folder_and_an_empty_one_are_refused(tmp_path):
+    with pytest.raises(ReadError, match="no folder"):
+        propose_study(tmp_path / "absent")
+    with pytest.raises(ReadError, match="holds no files"):
+        propose_study(tmp_path)
+
+
+def test_tasks_are_guessed_by_name_values_and_level():
+    table = pd.DataFrame(
+        {
+            "case": ["a", "a", "b", "b", "c", "c"],
+            "sex": ["F", "F", "M", "M", "F", "F"],
+            "colour": ["red", "blue"] * 3,
+            "outcome": ["yes", "yes", "no", "no", "no", "no"],
+            "label": [1, 1, 0, 0, 0, 0],
+            "remark": list("uvwxyz"),
+        }
+    )
+    tasks = guess_tasks(table, table["case"], ("case",))
+    assert [(t.column, t.classes, t.level, t.hinted) for t in tasks] == [
+        ("outcome", ("no", "yes"), "patient", True),
+        ("colour", ("blue", "red"), "sample", False),
+    ]
+
+
+@pytest.mark.parametrize("name", ["PatientID", "patient_id", "Subject", "mouse", "Case No"])
+def test_columns_of_patients_are_known_by_their_names(name):
+    assert guess_patient(pd.DataFrame({"file": ["a"], name: ["x"]})) == name
+    assert guess_patient(pd.DataFrame({"file": ["a"], "showcase": ["x"]})) is None
+
+
+@pytest.mark.parametrize("text", ["no", "COV+", "a: b", "#x", "1", "1e5", "T1", "null", "ä", "it's", '"', "~", ""])
+def test_text_is_quoted_so_that_yaml_reads_it_back(text):
+    import yaml
+
+    assert yaml.safe_load(f"[{quoted(text)}]") == [text]
+
+
+def test_a_renamed_copy_of_a_real_study_runs_from_its_proposal(data, tmp_path):
+    """A spreadsheet of people and a folder a patient, matrices and axes apart: no edit is needed."""
+    source = data / "covid-saliva"
+    names = ["COV+_01", "COV+_02", "COV-_11", "COV-_12", "CTRL_01", "CTRL_02"]
+    root, rows = tmp_path / "spit", []
+    for i, name in enumerate(names):
+        folder = root / "measured" / f"person {i}"
+        folder.mkdir(parents=True)
+        shutil.copy(source / name / "spectra.csv", folder / "counts.csv")
+        shutil.copy(source / name / "raman_shift.csv", folder / "wavenumbers.csv")
+        shutil.copytree(source / name, tmp_path / "original" / name)
+        rows.append((f"person {i}", name.split("_")[0], 30 + i))
+    pd.DataFrame(rows, columns=["Participant", "Status", "Age"]).to_excel(root / "people.xlsx", index=False)
+    study, _ = accept(root)
+    original = load_covid_saliva(tmp_path / "original")
+    assert len(study) == len(original)
+    assert set(study.tasks["status"].classes) == {"CTRL", "COV-", "COV+"}
+    np.testing.assert_array_equal(study.spectra("raman").values, original.spectra("raman").values)
+    config = read_config(root / "study.yaml")
+    result = polydx.cross_validate(study, config.recipes, config.validation)
+    assert set(result.predictions["sample"]) == set(study.ids)

@@ -1,0 +1,232 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from polydx.cli import main
+
+STUDY = """
+study:
+  name: folder-of-spectra
+  samples: samples.csv
+  modalities: {{raman: {{kind: spectra, column: file}}}}
+  tasks: {{disease: {{column: group, classes: [healthy, sick], positive: sick}}}}
+recipes:
+  logistic: {{kind: classical, model: logistic_regression, preprocessing: {{raman: [snv, standardise]}}, params: {{C: 0.1}}}}
+  cnn: {{kind: network, backbones: {{raman: {{name: cnn, width: 4}}}}, training: {{epochs: {epochs}, batch_size: 8}}}}
+validation: {{split: stratified-group-k-fold, folds: 3, bootstrap: 100, primary: {{recipe: cnn, versus: logistic, task: disease}}}}
+"""
+
+
+def inside(monkeypatch, capsys, *words: object) -> tuple[int, str]:
+    """Run the command line in this process; return exit code and what it said on stderr."""
+    monkeypatch.setattr(sys, "argv", ["polydx", *map(str, words)])
+    with pytest.raises(SystemExit) as left:
+        main()
+    return int(left.value.code or 0), capsys.readouterr().err
+
+
+def polydx(*words: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "polydx", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=300, check=False)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two-column files of 8 patients, in four dialects, and their table."""
+    rng = np.random.default_rng(0)
+    axis = np.linspace(600, 1600, 80)
+    rows = []
+    for patient in range(8):
+        for spectrum in range(2):
+            sick = patient % 2
+            y = 5 + sick * 4 * np.exp(-(((axis - 1003) / 25) ** 2)) + rng.normal(size=80) * 0.3
+            name = f"{patient}_{spectrum}.txt"
+            order = slice(None, None, -1 if spectrum else 1)
+            lines = [f"{a:.3f}\t{b:.5e}" for a, b in zip(axis[order], y[order], strict=True)]
+            if patient > 4:
+                lines = [line.replace(".", ",").replace("\t", ";") for line in lines]
+            (tmp_path / name).write_text("\n".join(lines))
+            rows.append({"sample": f"s{patient}{spectrum}", "patient": f"p{patient}", "file": name, "group": ("healthy", "sick")[sick]})
+    pd.DataFrame(rows).to_csv(tmp_path / "samples.csv", index=False)
+    (tmp_path / "study.yaml").write_text(STUDY.format(epochs=2))
+    return tmp_path
+
+
+@pytest.mark.slow
+def test_a_folder_and_a_spreadsheet_become_a_report_with_one_command(folder):
+    done = polydx("run", folder / "study.yaml", "--out", folder / "out", "--jobs", 1)
+    assert done.returncode == 0, done.stderr
+    assert "logistic" in done.stdout
+    assert str(folder / "out" / "report.html").split("/")[-1] in done.stdout
+    out = folder / "out"
+    expected = {"config.yaml", "environment.json", "splits.csv", "checks.json", "predictions.parquet", "metrics.json", "report.html"}
+    assert expected <= {p.name for p in out.iterdir()}
+    assert {"figures", "logs", "weights"} <= {p.name for p in out.iterdir() if p.is_dir()}
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert (metrics["schema"], metrics["study"], metrics["split"]) == (1, "folder-of-spectra", "stratified-group-k-fold")
+    patient = metrics["recipes"]["logistic"]["tasks"]["disease"]["patient"]
+    assert patient["n"] == 8
+    assert patient["accuracy"]["low"] < patient["accuracy"]["estimate"] <= patient["accuracy"]["high"]
+    assert metrics["comparisons"][0]["test"] == "delong"
+    assert set(metrics["leakage_gap"]["disease"]) >= {"recipe", "metric", "level", "by_sample", "by_patient"}
+    again = polydx("report", out)
+    assert again.returncode == 0, again.stderr
+    rerun = polydx("run", out / "config.yaml", "--out", folder / "elsewhere", "--jobs", 1, "--recipe", "logistic", cwd=folder.parent)
+    assert rerun.returncode == 0, rerun.stderr
+
+
+@pytest.mark.slow
+def test_a_run_killed_half_way_and_started_again_gives_the_same_bytes(folder):
+    (folder / "study.yaml").write_text(STUDY.format(epochs=40))
+    whole, killed = folder / "whole", folder / "killed"
+    assert polydx("run", folder / "study.yaml", "--out", whole, "--jobs", 2).returncode == 0
+    command = [sys.executable, "-m", "polydx", "run", str(folder / "study.yaml"), "--out", str(killed), "--jobs", "1"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    deadline = time.monotonic() + 120
+    while not list(killed.glob("folds/cnn/seed-0_fold-00[01].parquet")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (killed / "predictions.parquet").exists()
+    finished = {p: p.stat().st_mtime_ns for p in killed.glob("folds/*/*.parquet")}
+    assert finished
+    again = polydx("run", folder / "study.yaml", "--out", killed, "--jobs", 1)
+    assert again.returncode == 0, again.stderr
+    assert "(on disk)" in again.stderr
+    assert {p: p.stat().st_mtime_ns for p in finished} == finished
+    assert (killed / "predictions.parquet").read_bytes() == (whole / "predictions.parquet").read_bytes()
+    assert not list(killed.rglob("*.tmp"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", ["logistic", "cnn"])
+def test_a_trained_model_predicts_files(folder, recipe):
+    done = polydx("train", folder / "study.yaml", "--recipe", recipe, "--out", folder / "model")
+    assert done.returncode == 0, done.stderr
+    assert not [p for p in (folder / "model").iterdir() if p.suffix not in (".json", ".safetensors")]
+    files = sorted(folder.glob("?_?.txt"))
+    done = polydx("predict", folder / "model", *files, "--out", folder / "answers.csv")
+    assert done.returncode == 0, done.stderr
+    answers = pd.read_csv(folder / "answers.csv")
+    assert list(answers["file"]) == [str(f) for f in files]
+    np.testing.assert_allclose(answers["disease: healthy"] + answers["disease: sick"], 1)
+    from polydx import load_study
+    from polydx.recipes.store import load_model
+
+    fitted = load_model(folder / "model").fitted
+    expected = fitted.predict_proba(load_study(folder / "study.yaml"))["disease"][:, 1]
+    np.testing.assert_allclose(answers["disease: sick"], expected, atol=1e-9)
+
+
+def test_check_and_inspect_tell_what_a_study_holds(folder):
+    done = polydx("check", folder / "study.yaml")
+    assert done.returncode == 0, done.stderr
+    assert "16 samples of 8 patients" in done.stdout
+    assert "healthy 4 (8), sick 4 (8)" in done.stdout
+    assert "16 samples of 8 patients" in polydx("data", "inspect", folder / "study.yaml").stdout
+
+
+def mangle(folder: Path, what: str) -> tuple[str, str]:
+    """Make one mistake of a first user; return the error class and what its message must say."""
+    table = pd.read_csv(folder / "samples.csv", dtype=str)
+    yaml = (folder / "study.yaml").read_text()
+    first = folder / "0_0.txt"
+    expected = {
+        "misspelt key": ("ConfigError", "did you mean 'column'"),
+        "missing file": ("StudyError", "samples.csv row 4"),
+        "missing patient": ("StudyError", "samples.csv row 3"),
+        "text in a number": ("StudyError", "line 3"),
+        "empty file": ("StudyError", "0_0.txt"),
+        "other axis": ("StudyError", "0_0.txt"),
+        "one class": ("StudyError", "1 class only"),
+        "few patients": ("StudyError", "8 patients cannot fill 9 folds"),
+        "two diagnoses": ("StudyError", "has 2 answers to 'disease'"),
+        "no samples file": ("ReadError", "samples.csv"),
+        "unknown class": ("StudyError", "did you mean 'sick'"),
+        "no patient column": ("StudyError", "no column 'patient'"),
+        "unknown recipe": ("ConfigError", "logistic_regression"),
+    }[what]
+    if what == "misspelt key":
+        yaml = yaml.replace("column: group", "colum: group")
+    elif what == "missing file":
+        table.loc[2, "file"] = "gone.txt"
+    elif what == "missing patient":
+        table.loc[1, "patient"] = None
+    elif what == "text in a number":
+        lines = first.read_text().splitlines()
+        first.write_text("\n".join([*lines[:2], lines[2] + " n/a", *lines[3:]]))
+    elif what == "empty file":
+        first.write_text("")
+    elif what == "other axis":
+        first.write_text("\n".join(f"{3000 + i}\t1.{i}" for i in range(80)))
+    elif what == "one class":
+        table["group"] = "sick"
+    elif what == "few patients":
+        yaml = yaml.replace("folds: 3", "folds: 9")
+    elif what == "two diagnoses":
+        table.loc[0, "group"] = "sick"
+    elif what == "no samples file":
+        yaml = yaml.replace("samples.csv", "sample.csv")
+    elif what == "unknown class":
+        table.loc[3, "group"] = "Sick"
+    elif what == "no patient column":
+        table = table.rename(columns={"patient": "subject"})
+    elif what == "unknown recipe":
+        yaml = yaml.replace("logistic_regression", "logistic")
+    table.to_csv(folder / "samples.csv", index=False)
+    (folder / "study.yaml").write_text(yaml)
+    return expected
+
+
+MISTAKES = [
+    "misspelt key", "missing file", "missing patient", "text in a number", "empty file", "other axis", "one class",
+    "few patients", "two diagnoses", "no samples file", "unknown class", "no patient column", "unknown recipe",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("what", MISTAKES)
+def test_the_mistakes_of_a_first_user_get_the_one_message_that_helps(folder, what, monkeypatch, capsys):
+    kind, message = mangle(folder, what)
+    code, told = inside(monkeypatch, capsys, "run", folder / "study.yaml", "--out", folder / "out")
+    assert code == 1
+    assert f"{kind}: " in told
+    assert message in told
+    assert not (folder / "out" / "predictions.parquet").exists()
+
+
+def test_bad_usage_ends_with_two_and_help_shows_an_example():
+    assert polydx("run").returncode == 2
+    assert polydx("fly").returncode == 2
+    for verb in ("check", "run", "demo", "report", "train", "predict"):
+        done = polydx(verb, "--help")
+        assert done.returncode == 0
+        assert f"Example: polydx {verb}" in " ".join(done.stdout.split())
+
+
+def test_a_folder_that_is_no_run_or_no_model_is_refused(tmp_path):
+    done = polydx("report", tmp_path)
+    assert (done.returncode, "holds no run" in done.stderr) == (1, True)
+    done = polydx("predict", tmp_path, "x.txt")
+    assert (done.returncode, "is no model: model.json is missing" in done.stderr) == (1, True)
+
+
+def test_help_and_import_load_nothing_heavy():
+    code = (
+        "import sys, polydx, polydx.cli, polydx.config, polydx.study, polydx.errors\n"
+        "from typer.testing import CliRunner\n"
+        "assert CliRunner().invoke(polydx.cli.app, ['--help']).exit_code == 0\n"
+        "heavy = {'torch', 'monai', 'lightning_fabric', 'matplotlib', 'sklearn'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
