@@ -56,7 +56,14 @@ def folder(tmp_path):
             if patient > 4:
                 lines = [line.replace(".", ",").replace("\t", ";") for line in lines]
             (tmp_path / name).write_text("\n".join(lines))
-            rows.append({"sample": f"s{patient}{spectrum}", "patient": f"p{patient}", "file": name, "group": ("healthy", "sick")[sick]})
+            rows.append(
+                {
+                    "sample": f"s{patient}{spectrum}",
+                    "patient": f"p{patient}",
+                    "file": name,
+                    "group": ("healthy", "sick")[sick],
+                }
+            )
     pd.DataFrame(rows).to_csv(tmp_path / "samples.csv", index=False)
     (tmp_path / "study.yaml").write_text(STUDY.format(epochs=2))
     return tmp_path
@@ -69,11 +76,23 @@ def test_a_folder_and_a_spreadsheet_become_a_report_with_one_command(folder):
     assert "logistic" in done.stdout
     assert str(folder / "out" / "report.html").split("/")[-1] in done.stdout
     out = folder / "out"
-    expected = {"config.yaml", "environment.json", "splits.csv", "checks.json", "predictions.parquet", "metrics.json", "report.html"}
+    expected = {
+        "config.yaml",
+        "environment.json",
+        "splits.csv",
+        "checks.json",
+        "predictions.parquet",
+        "metrics.json",
+        "report.html",
+    }
     assert expected <= {p.name for p in out.iterdir()}
     assert {"figures", "logs", "weights"} <= {p.name for p in out.iterdir() if p.is_dir()}
     metrics = json.loads((out / "metrics.json").read_text())
-    assert (metrics["schema"], metrics["study"], metrics["split"]) == (1, "folder-of-spectra", "stratified-group-k-fold")
+    assert (metrics["schema"], metrics["study"], metrics["split"]) == (
+        1,
+        "folder-of-spectra",
+        "stratified-group-k-fold",
+    )
     patient = metrics["recipes"]["logistic"]["tasks"]["disease"]["patient"]
     assert patient["n"] == 8
     assert patient["accuracy"]["low"] < patient["accuracy"]["estimate"] <= patient["accuracy"]["high"]
@@ -81,7 +100,17 @@ def test_a_folder_and_a_spreadsheet_become_a_report_with_one_command(folder):
     assert set(metrics["leakage_gap"]["disease"]) >= {"recipe", "metric", "level", "by_sample", "by_patient"}
     again = polydx("report", out)
     assert again.returncode == 0, again.stderr
-    rerun = polydx("run", out / "config.yaml", "--out", folder / "elsewhere", "--jobs", 1, "--recipe", "logistic", cwd=folder.parent)
+    rerun = polydx(
+        "run",
+        out / "config.yaml",
+        "--out",
+        folder / "elsewhere",
+        "--jobs",
+        1,
+        "--recipe",
+        "logistic",
+        cwd=folder.parent,
+    )
     assert rerun.returncode == 0, rerun.stderr
 
 

@@ -131,7 +131,10 @@ def test_spectra_that_cannot_be_are_refused(make_study, axis, values, message):
 
 
 def test_a_missing_image_and_a_repeated_column_are_told(make_study):
-    modalities = {"photo": Images((Path("nowhere.png"),)), "clinical": Table(pd.DataFrame([[1, 2]], columns=["a", "a"]))}
+    modalities = {
+        "photo": Images((Path("nowhere.png"),)),
+        "clinical": Table(pd.DataFrame([[1, 2]], columns=["a", "a"])),
+    }
     rows = {name: RowIndex.from_lists([[0]] + [[]] * 23) for name in modalities}
     with pytest.raises(StudyError, match="no file nowhere.png") as caught:
         make_study(modalities=modalities, rows=rows)
@@ -162,7 +165,9 @@ def test_a_study_without_its_parts_is_refused(make_study, changes, message):
 
 
 def test_a_modality_of_another_kind_is_not_taken_for_spectra(make_study):
-    study = make_study(modalities={"clinical": Table(pd.DataFrame({"age": [1] * 24}))}, rows={"clinical": RowIndex.one_each(24)})
+    study = make_study(
+        modalities={"clinical": Table(pd.DataFrame({"age": [1] * 24}))}, rows={"clinical": RowIndex.one_each(24)}
+    )
     with pytest.raises(StudyError, match="modality 'clinical' of study 'tiny' holds table; expected spectra"):
         study.spectra("clinical")
     with pytest.raises(StudyError, match="is not there"):

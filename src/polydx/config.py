@@ -12,7 +12,12 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-SplitName: TypeAlias = Literal["leave-one-patient-out", "stratified-group-k-fold"]
+from polydx.errors import ConfigError, Problem, counted
+from polydx.params import unknown
+
+SplitName: TypeAlias = Literal[
+    "stratified-group-k-fold", "group-k-fold", "leave-one-patient-out", "leave-one-centre-out", "predefined"
+]
 MetricName: TypeAlias = Literal["auroc", "accuracy", "balanced_accuracy", "f1", "sensitivity", "specificity", "brier"]
 
 
@@ -153,7 +158,53 @@ class StudyConfig(Strict):
         return self
 
 
-class ClassicalConfig(Strict):
+class ErrorCosts(Strict):
+    """What a wrong answer costs, in any unit."""
+
+    false_negative: float = Field(gt=0)
+    false_positive: float = Field(gt=0)
+
+
+class OperatingPoint(Strict):
+    """The rule by which a two-class task's threshold is chosen, on inner folds of the training patients.
+
+    `youden` maximises sensitivity + specificity; `sensitivity` and `specificity` reach `target` and give away as little
+    of the other as they can; `cost` minimises what the wrong answers cost.
+    """
+
+    rule: Literal["youden", "sensitivity", "specificity", "cost"]
+    target: float | None = Field(None, gt=0, le=1)
+    cost: ErrorCosts | None = None
+
+    @model_validator(mode="after")
+    def _what_the_rule_needs(self) -> OperatingPoint:
+        if (self.target is None) == (self.rule in ("sensitivity", "specificity")):
+            raise ValueError("`target` belongs to the rules sensitivity and specificity, which need it: `target: 0.9`")
+        if (self.cost is None) == (self.rule == "cost"):
+            raise ValueError(
+                "`cost` belongs to the rule cost, which needs it: `cost: {false_negative: 5, false_positive: 1}`"
+            )
+        return self
+
+
+ALL_TASKS = "*"
+
+
+def _by_task(found: Any) -> Any:
+    """Read one rule as the rule of every two-class task."""
+    if not isinstance(found, Mapping):
+        return found
+    one = isinstance(found.get("rule"), str) or not all(isinstance(v, Mapping | OperatingPoint) for v in found.values())
+    return {ALL_TASKS: found} if one else found
+
+
+class RecipeBase(Strict):
+    """What every kind of recipe may have: an operating point for all two-class tasks, or task -> operating point."""
+
+    operating_point: Annotated[dict[str, OperatingPoint], BeforeValidator(_by_task)] | None = None
+
+
+class ClassicalConfig(RecipeBase):
     """Preprocessing and a classical model, one fit a task."""
 
     kind: Literal["classical"]
@@ -188,7 +239,7 @@ class TrainingConfig(Strict):
     label_smoothing: float = Field(0.0, ge=0, lt=1)
 
 
-class NetworkConfig(Strict):
+class NetworkConfig(RecipeBase):
     """A backbone a modality, a neck, fusion, and one head a task."""
 
     kind: Literal["network"]
@@ -200,7 +251,76 @@ class NetworkConfig(Strict):
     training: TrainingConfig = TrainingConfig()
 
 
-RecipeConfig: TypeAlias = Annotated[ClassicalConfig | NetworkConfig, Field(discriminator="kind")]
+class MemberReference(Strict):
+    """A member of an ensemble that stands in the `recipes:` section under this name."""
+
+    kind: Literal["recipe"]
+    recipe: str
+
+
+def _as_members(found: Any) -> Any:
+    """Read a list of names and recipes as name -> recipe."""
+    if not isinstance(found, list | Mapping):
+        return found
+    if isinstance(found, list):
+        names = [item if isinstance(item, str) else f"member-{i}" for i, item in enumerate(found, start=1)]
+        if len(set(names)) < len(names):
+            raise ValueError("a member stands twice; to average over seeds, name it once and set `repeats`")
+        found = dict(zip(names, found, strict=True))
+    return {n: {"kind": "recipe", "recipe": item} if isinstance(item, str) else item for n, item in found.items()}
+
+
+class EnsembleConfig(RecipeBase):
+    """Several recipes as one: their mean probability, or a model over their probabilities.
+
+    Attributes:
+        members: names of other recipes, recipes written in place, or name -> either.
+        method: `average`, or `stacking`: logistic regression on probabilities of inner patients.
+        repeats: fits of each member with seeds of their own, averaged.
+    """
+
+    kind: Literal["ensemble"]
+    members: Annotated[dict[str, MemberConfig], BeforeValidator(_as_members), Field(min_length=1)]
+    method: Literal["average", "stacking"] = "average"
+    repeats: int = Field(1, ge=1)
+
+
+RecipeConfig: TypeAlias = Annotated[ClassicalConfig | NetworkConfig | EnsembleConfig, Field(discriminator="kind")]
+MemberConfig: TypeAlias = Annotated[
+    ClassicalConfig | NetworkConfig | EnsembleConfig | MemberReference, Field(discriminator="kind")
+]
+EnsembleConfig.model_rebuild()
+
+
+def with_members(recipes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the recipes with every named member of an ensemble replaced by the recipe it names.
+
+    Raises:
+        ConfigError: a member is no recipe, or an ensemble would be a member of itself; all are listed.
+    """
+    problems: list[Problem] = []
+    whole = {name: _expanded(recipe, recipes, (name,), problems) for name, recipe in recipes.items()}
+    problems = list(dict.fromkeys(problems))
+    if problems:
+        raise ConfigError(f"{counted(len(problems), 'problem')} in the members of ensembles", problems)
+    return whole
+
+
+def _expanded(recipe: Any, recipes: Mapping[str, Any], above: tuple[str, ...], problems: list[Problem]) -> Any:
+    if not isinstance(recipe, EnsembleConfig):
+        return recipe
+    members, where = {}, f"recipes.{above[-1]}.members"
+    for name, member in recipe.members.items():
+        if not isinstance(member, MemberReference):
+            members[name] = _expanded(member, recipes, above, problems)
+        elif member.recipe not in recipes:
+            problems.append(Problem(where, unknown("recipe", member.recipe, recipes)))
+        elif member.recipe in above:
+            path = " -> ".join([*above, member.recipe])
+            problems.append(Problem(where, f"an ensemble cannot be a member of itself: {path}"))
+        else:
+            members[name] = _expanded(recipes[member.recipe], recipes, (*above, member.recipe), problems)
+    return recipe.model_copy(update={"members": members})
 
 
 class PrimaryConfig(Strict):
@@ -218,16 +338,43 @@ class PrimaryConfig(Strict):
         return [self.versus] if isinstance(self.versus, str) else self.versus
 
 
+def _as_list(found: Any) -> Any:
+    return [found] if isinstance(found, str) else found
+
+
 class ValidationConfig(Strict):
-    """How the recipes are judged."""
+    """How the recipes are judged: every recipe on the same folds of whole patients.
+
+    A seed is one repetition: of the fits, and where folds are drawn (the two k-folds) of the folds too.
+    """
 
     split: SplitName = "stratified-group-k-fold"
-    folds: int = Field(5, ge=2)
-    stratify: str | None = None
+    folds: int = Field(5, ge=2, description="of the two k-folds")
+    stratify: Annotated[list[str], BeforeValidator(_as_list), Field(min_length=1)] | None = Field(
+        None, description="task, or tasks, whose classes the folds balance; the primary endpoint's if not given"
+    )
+    column: str | None = Field(None, description="column of the samples that names the folds or centres")
     seeds: list[Annotated[int, Field(ge=0)]] = Field(default_factory=lambda: [0], min_length=1)
+    repeats: int | None = Field(None, ge=1, description="in place of `seeds`: that many, counted up from one seed")
     bootstrap: int = Field(2000, ge=100)
     threads_per_fit: int = Field(1, ge=1)
     primary: PrimaryConfig | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _repeats_are_seeds(cls, found: Any) -> Any:
+        """Write `repeats: 3` as `seeds: [0, 1, 2]`, so that the resolved file says which seeds there were."""
+        if not isinstance(found, Mapping) or type(found.get("repeats")) is not int or found["repeats"] < 1:
+            return found
+        seeds, split = found.get("seeds", [0]), found.get("split", "stratified-group-k-fold")
+        if split not in ("stratified-group-k-fold", "group-k-fold"):
+            raise ValueError(
+                f"`repeats` draws the folds again, and those of '{split}' never change; to repeat fits, list `seeds`"
+            )
+        if not isinstance(seeds, list) or len(seeds) != 1 or type(seeds[0]) is not int:
+            raise ValueError("give `repeats: n` with one seed to count from, or list all `seeds`")
+        rest = {key: value for key, value in found.items() if key != "repeats"}
+        return {**rest, "seeds": [seeds[0] + i for i in range(found["repeats"])]}
 
     @field_validator("seeds")
     @classmethod
@@ -235,6 +382,20 @@ class ValidationConfig(Strict):
         if len(set(seeds)) < len(seeds):
             raise ValueError("a seed stands twice; each seed is one repetition")
         return seeds
+
+    @model_validator(mode="after")
+    def _options_of_the_split(self) -> ValidationConfig:
+        if self.split == "predefined" and self.column is None:
+            raise ValueError("`split: predefined` needs `column: NAME`, the column of the samples that names the folds")
+        if self.column is not None and self.split not in ("predefined", "leave-one-centre-out"):
+            raise ValueError(
+                f"`column` is for `predefined` and `leave-one-centre-out`; '{self.split}' draws its own folds"
+            )
+        if self.stratify is not None and self.split != "stratified-group-k-fold":
+            raise ValueError(f"`stratify` is for `stratified-group-k-fold`; '{self.split}' balances no classes")
+        if self.stratify is not None and len(set(self.stratify)) < len(self.stratify):
+            raise ValueError("a task stands twice in `stratify`")
+        return self
 
 
 class Config(Strict):
@@ -251,7 +412,7 @@ class Config(Strict):
         odd = [n for n in recipes if not n.replace("-", "").replace("_", "").isalnum()]
         if odd:
             raise ValueError(f"recipe name {odd[0]!r}: use letters, digits, '-' and '_' (it names folders)")
-        return recipes
+        return with_members(recipes)
 
     @model_validator(mode="after")
     def _known_primary(self) -> Config:

@@ -72,9 +72,7 @@ class Task:
         if self.level not in ("patient", "sample"):
             found.append(f"level is '{self.level}'; expected 'patient' or 'sample'")
         if self.positive is not None and self.positive not in self.classes:
-            found.append(
-                f"positive class '{self.positive}' is none of its classes: {', '.join(self.classes)}"
-            )
+            found.append(f"positive class '{self.positive}' is none of its classes: {', '.join(self.classes)}")
         if self.positive is not None and len(self.classes) > 2:
             found.append("has a positive class and more than two classes; leave `positive` out")
         found += self._parent_problems(name, tasks)

@@ -14,11 +14,11 @@ import pandas as pd
 from polydx import __version__
 from polydx.config import Config
 from polydx.datasets.catalogue import build_study
-from polydx.errors import ConfigError, LeakageError, Problem
+from polydx.errors import ConfigError, Problem
 from polydx.io.config_file import read_config
 from polydx.params import unknown
 from polydx.progress import Progress, Silent
-from polydx.splits import make_folds, stratifying_task
+from polydx.splits import describe_split, fold_notes, make_folds, stratifying_task
 from polydx.study import UNLABELLED, RowIndex, Spectra, Study
 
 CHEAP = {"kind": "classical", "model": "logistic_regression", "params": {"C": 0.01}}
@@ -61,6 +61,8 @@ def prepare(
     study = build_study(config.study, Path(path).parent, data)
     _check_endpoint(config, study)
     folds = make_folds(study, config.validation, config.validation.seeds[0])
+    for note in fold_notes(study, folds):
+        progress.say(note)
     return Prepared(_resolved(config, Path(path).parent), study, check_study(study, folds))
 
 
@@ -116,7 +118,7 @@ def run(
     progress.begin("fits", len(built) * _fits(study, config))
     result = cross_validate(
         study, built, config.validation, jobs=jobs or os.cpu_count() or 1, folder=folder,
-        on_fold=lambda job, done: progress.step(f"{job.recipe.name} fold {job.fold.number}{' (on disk)' if done.reused else ''}"),
+        on_fold=lambda job, done: progress.step(_told(job, done)),
     )  # fmt: skip
     progress.say("leakage gap, intervals and tests")
     metrics = _metrics(prepared, result, folder, jobs or os.cpu_count() or 1)
@@ -126,12 +128,76 @@ def run(
     return folder
 
 
+def _told(job: Any, outcome: Any) -> str:
+    return f"{job.recipe.name} fold {job.fold.number}{' (on disk)' if outcome.reused else ''}"
+
+
 def report(folder: str | Path) -> Path:
     """Write report.html and figures/ of a finished run again, from its files alone."""
     from polydx.report.html import write_report
     from polydx.validation.run_folder import read_run
 
     return write_report(read_run(Path(folder)))
+
+
+def compare(runs: Sequence[str | Path], *, out: str | Path) -> Path:
+    """Write one page that puts finished runs side by side."""
+    from polydx.report.compare import write_comparison
+    from polydx.validation.run_folder import read_run
+
+    if len(runs) < 2:
+        raise ConfigError("nothing to compare: give two run folders or more")
+    return write_comparison([read_run(Path(r)) for r in runs], Path(out))
+
+
+def init(folder: str | Path, *, force: bool = False) -> tuple[list[Path], tuple[str, ...]]:
+    """Write a first study.yaml (and a samples table where one is needed) into a user's folder.
+
+    Returns:
+        The files written, study.yaml first, and what the user should know.
+
+    Raises:
+        ConfigError: there is a study.yaml already, and `force` is not given.
+    """
+    from polydx.datasets.propose import propose_study
+    from polydx.io.atomic import replacing, write_text
+
+    target = Path(folder) / "study.yaml"
+    if target.exists() and not force:
+        raise ConfigError(f"{target} is there already: edit it, or give --force to write a new one over it")
+    proposal = propose_study(folder)
+    written = [target]
+    if proposal.samples is not None:
+        written.append(Path(folder) / proposal.samples_file)
+        with replacing(written[1]) as temporary:
+            proposal.samples.to_csv(temporary, index=False)
+    write_text(target, proposal.yaml)
+    return written, proposal.notes
+
+
+def list_datasets(data: str | Path | None = None) -> list[tuple[str, str, str]]:
+    """Return name, summary and where it is (or how to get it) of every named study."""
+    from polydx.datasets.catalogue import DATASETS, find_folder
+    from polydx.errors import ReadError
+
+    listed = []
+    for name, dataset in DATASETS.items():
+        try:
+            where = str(find_folder(name, data)) if dataset.local else "built in"
+        except ReadError:
+            how = "downloads" if dataset.archive is not None else "says where to get it"
+            where = f"not here: `polydx data fetch {name}` {how}"
+        listed.append((name, dataset.summary, where))
+    return listed
+
+
+def fetch(
+    name: str, *, from_dir: str | Path | None = None, data: str | Path | None = None, progress: Any = None
+) -> Path:
+    """Download a named study and verify it, or register a local copy; see `polydx.datasets.fetch.fetch`."""
+    from polydx.datasets.fetch import fetch as bring
+
+    return bring(name, from_dir=from_dir, data=data, progress=progress)
 
 
 def demo(*, out: str | Path = "runs/demo", jobs: int | None = None, progress: Progress | None = None) -> Path:
@@ -204,7 +270,9 @@ def predict(model: str | Path, files: Sequence[str | Path], *, progress: Progres
     answers = pd.DataFrame(origin, columns=["file", "row"])
     probabilities = loaded.fitted.predict_proba(study)
     for name, task in loaded.tasks.items():
-        answers[name] = _decisions(probabilities[name], task.classes, task.positive_code, loaded.fitted.thresholds.get(name))
+        answers[name] = _decisions(
+            probabilities[name], task.classes, task.positive_code, loaded.fitted.thresholds.get(name)
+        )
         for code, label in enumerate(task.classes):
             answers[f"{name}: {label}"] = probabilities[name][:, code]
     return answers
@@ -250,7 +318,9 @@ def _decisions(
 
 def _narrowed(config: Config, recipes: Sequence[str], seeds: Sequence[int]) -> Config:
     """Apply --recipe and --seed; a primary endpoint without its recipe is dropped."""
-    problems = [Problem("--recipe", unknown("recipe", name, config.recipes)) for name in recipes if name not in config.recipes]
+    problems = [
+        Problem("--recipe", unknown("recipe", name, config.recipes)) for name in recipes if name not in config.recipes
+    ]
     if problems:
         raise ConfigError("the study has no such recipe", problems)
     kept = {name: c for name, c in config.recipes.items() if not recipes or name in recipes}
@@ -267,7 +337,9 @@ def _resolved(config: Config, base: Path) -> Config:
     """Make paths absolute, so that the copy in the run folder can be run again from anywhere."""
     if config.study.samples is None:
         return config
-    study = config.study.model_copy(update={"samples": (base / config.study.samples).resolve(), "name": config.study.name or base.resolve().name})
+    study = config.study.model_copy(
+        update={"samples": (base / config.study.samples).resolve(), "name": config.study.name or base.resolve().name}
+    )
     return config.model_copy(update={"study": study})
 
 
@@ -290,10 +362,14 @@ def _metrics(prepared: Prepared, result: Any, folder: Path, jobs: int) -> dict[s
     from polydx.validation.scores import score_predictions
 
     config, study = prepared.config, prepared.study
-    primary = config.validation.primary
+    primary, folds = config.validation.primary, make_folds(study, config.validation, config.validation.seeds[0])
     declared = None if primary is None else {**primary.model_dump(), "versus": primary.opponents}
     scored = score_predictions(
-        result.predictions, study.tasks, resamples=config.validation.bootstrap, seed=config.validation.seeds[0], primary=declared
+        result.predictions,
+        study.tasks,
+        resamples=config.validation.bootstrap,
+        seed=config.validation.seeds[0],
+        primary=declared,
     )
     for name, found in scored["recipes"].items():
         found["seconds"] = result.seconds[name]
@@ -302,7 +378,8 @@ def _metrics(prepared: Prepared, result: Any, folder: Path, jobs: int) -> dict[s
         "study": study.name,
         "simulated": study.simulated,
         "split": config.validation.split,
-        "folds": len(make_folds(study, config.validation, config.validation.seeds[0])),
+        "split_in_words": describe_split(config.validation, folds),
+        "folds": len(folds),
         "seeds": list(config.validation.seeds),
         "resamples": config.validation.bootstrap,
         "primary": declared,
@@ -322,15 +399,18 @@ def _gap(prepared: Prepared, folder: Path, jobs: int) -> dict[str, Any]:
     study, config = prepared.study, prepared.config
     named = config.recipes.get("logistic")
     if named is None:
-        steps = {name: CHEAP_STEPS for name in spectral_modalities(study)}
+        steps = dict.fromkeys(spectral_modalities(study), CHEAP_STEPS)
         if not steps:
             return {}
         named = {**CHEAP, "preprocessing": steps}  # type: ignore[assignment]
     recipe = build_recipes({"logistic": named}, study)["logistic"]
     folds = min(5, len(study.patient_codes[1]))
     return leakage_gap(
-        study, recipe, folds, config.validation.seeds[0], jobs=jobs, folder=folder, resamples=config.validation.bootstrap
+        study,
+        recipe,
+        folds,
+        config.validation.seeds[0],
+        jobs=jobs,
+        folder=folder,
+        resamples=config.validation.bootstrap,
     )
-
-
-__all__ = ["LeakageError", "Prepared", "check", "demo", "predict", "prepare", "report", "run", "train"]

@@ -178,12 +178,18 @@ def test_a_bag_of_spectra_is_averaged(make_study):
 def test_selection_by_labels_is_fitted_for_each_task(make_study):
     study = make_study(patients=12)
     other = np.repeat((np.arange(12) // 2) % 2, 3)
-    both = replace(study, tasks={"disease": Task(("no", "yes")), "noise": Task(("x", "y"))}, labels=study.labels.assign(noise=other))
+    both = replace(
+        study,
+        tasks={"disease": Task(("no", "yes")), "noise": Task(("x", "y"))},
+        labels=study.labels.assign(noise=other),
+    )
     fitted = recipe(both, steps=["snv", {"select_best": {"k": 5}}]).fit(both, 0)
     assert fitted.inputs["disease"] is not fitted.inputs["noise"]
     config, arrays = fitted.state()
     np.testing.assert_allclose(
-        FittedClassical.from_state(config, arrays).predict_proba(both)["noise"], fitted.predict_proba(both)["noise"], atol=1e-9
+        FittedClassical.from_state(config, arrays).predict_proba(both)["noise"],
+        fitted.predict_proba(both)["noise"],
+        atol=1e-9,
     )
 
 

@@ -77,6 +77,7 @@ def test_intervals_resample_patients_and_not_samples():
     study = signatures()
     found = leakage_gap(study, logistic(study), 5, 0, resamples=400)["disease"]["by_patient"]
     spread = 1.96 * np.sqrt(0.25 / 20)  # of 20 patients that are right or wrong as a whole
+    assert found["method"] == "bootstrap"
     assert found["high"] - found["low"] == pytest.approx(2 * spread, rel=0.4)
 
 
@@ -100,6 +101,14 @@ def test_both_splits_have_the_same_test_sizes_and_class_shares(rng):
         assert len(fold.train) + len(fold.test) == 200
         counts = np.bincount(codes[fold.test], minlength=3)
         assert np.abs(counts - len(fold.test) * np.bincount(codes) / 200).max() <= 2
+
+
+def test_folds_of_unlike_size_share_every_class_in_proportion():
+    codes = np.repeat([0, 1, 2], [120, 60, 20])
+    folds = sample_folds(codes, [100, 60, 40], 0)
+    counts = np.array([np.bincount(codes[f.test], minlength=3) for f in folds])
+    expected = np.outer([100, 60, 40], [120, 60, 20]) / 200
+    assert np.abs(counts - expected).max() <= 1
 
 
 def test_the_sample_split_depends_on_its_seed_alone(rng):

@@ -12,44 +12,15 @@ from numpy.typing import NDArray
 
 from polydx.errors import ConfigError
 from polydx.preprocessing.pipeline import build_pipeline
-from polydx.recipes.arrays import ArrayEstimator, export_estimator
 from polydx.recipes.calibration import Sigmoids, fit_sigmoids
-from polydx.recipes.estimators import ESTIMATORS, balanced_sample_weights, make_estimator
+from polydx.recipes.estimators import ESTIMATORS, fit_estimator
 from polydx.recipes.inputs import FittedInputs, StepsByModality, fit_inputs
 from polydx.recipes.protocol import Probabilities, State
+from polydx.recipes.task_fit import TaskFit, under
 from polydx.splits import inner_folds
 from polydx.study import FloatArray, IntArray, Study
 
 INNER_FOLDS = 5
-
-
-@dataclass(frozen=True)
-class TaskFit:
-    """The model of one task.
-
-    Attributes:
-        classes: K of the task.
-        codes: (k,) the classes the training rows had; k may be less than K.
-        estimator: classifier over those, or None where there was only one class (or none).
-        sigmoids: turn decision values into probabilities, where the classifier gives none.
-    """
-
-    classes: int
-    codes: IntArray
-    estimator: Any = None
-    sigmoids: Sigmoids | None = None
-
-    def probabilities(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return (N, K); classes not seen in training get 0; without any label in training all are alike."""
-        result = np.zeros((len(features), self.classes))
-        if self.estimator is None:
-            columns = self.codes if len(self.codes) else np.arange(self.classes)
-            result[:, columns] = 1 / len(columns)
-        elif self.sigmoids is None:
-            result[:, self.codes] = self.estimator.predict_proba(features)
-        else:
-            result[:, self.codes] = self.sigmoids.probabilities(self.estimator.decision_function(features))
-        return np.asarray(result / result.sum(axis=1, keepdims=True))
 
 
 @dataclass
@@ -91,7 +62,7 @@ class FittedClassical:
             config["inputs"].append(described)
             arrays |= {f"inputs{number}/{k}": v for k, v in found.items()}
         for name, fit in self.tasks.items():
-            described, found = _task_state(fit)
+            described, found = fit.state()
             described["inputs"] = next(n for n, i in enumerate(distinct) if i is self.inputs[name])
             config["tasks"][name] = described
             arrays |= {f"tasks/{name}/{k}": v for k, v in found.items()}
@@ -101,10 +72,10 @@ class FittedClassical:
     def from_state(cls, config: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> FittedClassical:
         """Rebuild what `state` returned; runs on numpy alone."""
         inputs = [
-            FittedInputs.from_state(part, _under(arrays, f"inputs{number}/"))
+            FittedInputs.from_state(part, under(arrays, f"inputs{number}/"))
             for number, part in enumerate(config["inputs"])
         ]
-        tasks = {n: _task_from_state(part, _under(arrays, f"tasks/{n}/")) for n, part in config["tasks"].items()}
+        tasks = {n: TaskFit.from_state(part, under(arrays, f"tasks/{n}/")) for n, part in config["tasks"].items()}
         return cls({n: inputs[part["inputs"]] for n, part in config["tasks"].items()}, tasks, config["thresholds"])
 
 
@@ -134,11 +105,13 @@ class ClassicalRecipe:
     def fit(self, study: Study, seed: int, log: Path | None = None) -> FittedClassical:
         """Fit preprocessing, one estimator a task, and calibration on inner patients where the model needs it."""
         shared = fit_inputs(study, self.steps) if not self._supervised(study) else None
+        features = shared.features(study) if shared is not None else None
         fitted = FittedClassical({}, {})
         for name in study.tasks:
-            codes = study.label_codes(name)
-            fitted.inputs[name] = shared or fit_inputs(study, self.steps, codes)
-            fitted.tasks[name], notes = self._fit_task(study, name, fitted.inputs[name], seed)
+            inputs = shared or fit_inputs(study, self.steps, study.label_codes(name))
+            made = features if features is not None else inputs.features(study)
+            fitted.inputs[name] = inputs
+            fitted.tasks[name], notes = self._fit_task(study, name, made, seed)
             fitted.notes += notes
         return fitted
 
@@ -147,24 +120,22 @@ class ClassicalRecipe:
         pipelines = [build_pipeline(listed, study.spectra(name).axis) for name, listed in self.steps.items()]
         return any(step.needs_labels for pipeline in pipelines for _, step in pipeline.steps)
 
-    def _fit_task(self, study: Study, task: str, inputs: FittedInputs, seed: int) -> tuple[TaskFit, list[str]]:
+    def _fit_task(
+        self, study: Study, task: str, features: NDArray[np.float64], seed: int
+    ) -> tuple[TaskFit, list[str]]:
         codes = study.label_codes(task)
         labelled = np.flatnonzero(codes >= 0)
         present, classes = np.unique(codes[labelled]), len(study.tasks[task].classes)
         if len(present) < 2:
             found = study.tasks[task].classes[present[0]] if len(present) else "no label"
             return TaskFit(classes, present), [f"task '{task}': training rows hold {found} only; predicted as such"]
-        estimator = self._fit_estimator(inputs.features(study)[labelled], np.searchsorted(present, codes[labelled]), seed)
+        patients = study.patient_codes[0][labelled]
+        ranks = np.searchsorted(present, codes[labelled])
+        estimator = fit_estimator(self.model, self.params, features[labelled], ranks, patients, seed)
         sigmoids = None
         if ESTIMATORS[self.model].calibrated:
             sigmoids = self._calibrate(study.take(labelled), task, present, seed)
         return TaskFit(classes, present, estimator, sigmoids), []
-
-    def _fit_estimator(self, features: NDArray[np.float64], codes: IntArray, seed: int) -> Any:
-        estimator = make_estimator(self.model, self.params, seed)
-        if ESTIMATORS[self.model].weighted:
-            return estimator.fit(features, codes, sample_weight=balanced_sample_weights(codes))
-        return estimator.fit(features, codes)
 
     def _calibrate(self, study: Study, task: str, present: IntArray, seed: int) -> Sigmoids:
         """Refit everything without some patients, and fit sigmoids to the decisions on them."""
@@ -175,32 +146,11 @@ class ClassicalRecipe:
             if len(np.unique(codes[fold.train])) < len(present):
                 continue  # a class with one patient: its decisions cannot be had from this fold
             inputs = fit_inputs(inner, self.steps, inner.label_codes(task) if self._supervised(study) else None)
-            estimator = self._fit_estimator(inputs.features(inner), codes[fold.train], seed)
+            estimator = fit_estimator(
+                self.model, self.params, inputs.features(inner), codes[fold.train], inner.patient_codes[0], seed
+            )
             held_out = estimator.decision_function(inputs.features(study.take(fold.test)))
             decisions[fold.test] = held_out.reshape(len(fold.test), -1)
         held = np.isfinite(decisions).all(axis=1)
         values = decisions[held]
         return fit_sigmoids(values[:, 0] if len(present) == 2 else values, codes[held], len(present))
-
-
-def _task_state(fit: TaskFit) -> State:
-    config: dict[str, Any] = {"classes": fit.classes, "model": None}
-    arrays: dict[str, NDArray[Any]] = {"codes": fit.codes}
-    if fit.estimator is not None:
-        config["model"], model = export_estimator(fit.estimator)
-        arrays |= {f"model/{k}": np.asarray(v) for k, v in model.items()}
-    if fit.sigmoids is not None:
-        arrays |= {"sigmoids/slopes": fit.sigmoids.slopes, "sigmoids/intercepts": fit.sigmoids.intercepts}
-    return config, arrays
-
-
-def _task_from_state(config: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> TaskFit:
-    estimator = None if config["model"] is None else ArrayEstimator(config["model"], _under(arrays, "model/"))
-    sigmoids = None
-    if "sigmoids/slopes" in arrays:
-        sigmoids = Sigmoids(arrays["sigmoids/slopes"], arrays["sigmoids/intercepts"])
-    return TaskFit(config["classes"], arrays["codes"], estimator, sigmoids)
-
-
-def _under(arrays: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
-    return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}

@@ -53,12 +53,14 @@ class FittedInputs:
     @classmethod
     def from_state(cls, config: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> FittedInputs:
         """Rebuild what `state` returned."""
-        return cls({
-            name: SpectraPipeline.from_state(
-                part, {k.removeprefix(f"{name}/"): v for k, v in arrays.items() if k.startswith(f"{name}/")}
-            )
-            for name, part in config.items()
-        })
+        return cls(
+            {
+                name: SpectraPipeline.from_state(
+                    part, {k.removeprefix(f"{name}/"): v for k, v in arrays.items() if k.startswith(f"{name}/")}
+                )
+                for name, part in config.items()
+            }
+        )
 
 
 def fit_inputs(study: Study, steps: StepsByModality, codes: NDArray[np.int64] | None = None) -> FittedInputs:

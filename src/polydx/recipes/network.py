@@ -183,7 +183,7 @@ class NetworkRecipe:
         return {
             "shapes": {name: [1, v.shape[1]] for name, v in arrays.items()},
             "backbones": {name: {"name": b.name, **b.options} for name, b in schema.backbones.items()},
-            "necks": {name: neck for name in schema.backbones},
+            "necks": dict.fromkeys(schema.backbones, neck),
             "heads": heads,
             "seed": seed,
         }

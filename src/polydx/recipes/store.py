@@ -48,7 +48,10 @@ def save_model(folder: Path, fitted: Fitted, recipe: Recipe, study: Study, about
     with replacing(folder / WEIGHTS) as temporary:
         save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, temporary)
     tasks = {name: task.to_dict() for name, task in study.tasks.items()}
-    write_json(folder / MODEL, {"schema": SCHEMA, "about": dict(about), "tasks": tasks, "recipe": recipe.config, "model": config})
+    write_json(
+        folder / MODEL,
+        {"schema": SCHEMA, "about": dict(about), "tasks": tasks, "recipe": recipe.config, "model": config},
+    )
 
 
 def load_model(folder: Path) -> Model:
@@ -62,7 +65,9 @@ def load_model(folder: Path) -> Model:
 
     for name in (MODEL, WEIGHTS):
         if not (folder / name).is_file():
-            raise BundleError(f"{folder} is no model: {name} is missing; `polydx train STUDY.yaml --recipe NAME --out {folder}` writes one")
+            raise BundleError(
+                f"{folder} is no model: {name} is missing; `polydx train STUDY.yaml --recipe NAME --out {folder}` writes one"
+            )
     try:
         described = json.loads((folder / MODEL).read_text(encoding="utf-8"))
         arrays = load_file(folder / WEIGHTS)
@@ -90,4 +95,3 @@ def _fitted(config: dict[str, Any], arrays: dict[str, np.ndarray]) -> Fitted:
 
         return FittedNetwork.from_state(config, arrays)
     raise BundleError(f"unknown kind of model '{config['kind']}'; this polydx knows classical and network")
-

@@ -29,7 +29,7 @@ class Heading:
 
 @dataclass(frozen=True)
 class Notice:
-    """A paragraph that must not be overlooked; `severity` is error, warning or note."""
+    """A paragraph that must not be overlooked; `severity` is error, warning, note, simulated or headline."""
 
     kind: ClassVar[str] = "notice"
     severity: str
@@ -62,11 +62,12 @@ class Flow:
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell: its text, a second line in small print, and whether it is in bold type."""
+    """A cell: its text, a second and third line in small print, and whether it is in bold type."""
 
     text: str
     small: str = ""
     strong: bool = False
+    extra: str = ""
 
 
 @dataclass(frozen=True)

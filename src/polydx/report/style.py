@@ -6,7 +6,7 @@ import io
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from polydx.report.words import clipped
 
@@ -60,8 +60,10 @@ def drawing() -> Iterator[None]:
     """Use the look inside, whatever the user's matplotlib is set to; nothing is shown on a screen."""
     from matplotlib import rc_context, rcParamsDefault
 
-    plain = {key: value for key, value in rcParamsDefault.items() if not key.startswith(("backend", "webagg", "toolbar"))}
-    with rc_context({**plain, **RC}):
+    plain: dict[Any, Any] = {
+        key: value for key, value in rcParamsDefault.items() if not key.startswith(("backend", "webagg", "toolbar"))
+    }
+    with rc_context(plain | RC):
         yield
 
 
@@ -98,7 +100,9 @@ def inline(svg: str, prefix: str, alt: str) -> str:
     width = float(size[1].split()[2]) if size else 0.0
     attributes = f'viewBox="{size[1]}"' if size else ""
     label = f'role="img" aria-label="{escape(alt)}"'
-    return f'<svg {attributes} style="width:{width / 72:.2f}in" {label}>{rest}'.strip()
+    return (
+        f'<svg {attributes} style="width:{width / 72:.2f}in;min-width:{0.75 * width / 72:.2f}in" {label}>{rest}'.strip()
+    )
 
 
 def colour(index: int) -> str:

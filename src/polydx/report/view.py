@@ -134,7 +134,9 @@ class View:
         found = {}
         for name, own in self.raw.items():
             above = self.run.tasks[name].parent
-            asked = above and under_parent(own, self.raw.get(above[0]), self.run.tasks[above[0]].classes.index(above[1]))
+            asked = above and under_parent(
+                own, self.raw.get(above[0]), self.run.tasks[above[0]].classes.index(above[1])
+            )
             found[name] = asked or own
         for name in (task for task in self.tasks if task.endswith("/leaves")):
             tree = leaves(name.removesuffix("/leaves"), self.run.tasks, self.raw)
@@ -174,7 +176,8 @@ class View:
             return found
         owner = self.run.predictions.drop_duplicates("sample").set_index("sample")["patient"]
         spread = {c: {str(s): found[c].get(str(p)) for s, p in owner.items()} for c in columns}
-        return spread | self.run.study.get("sample_groups", {})
+        varying: dict[str, dict[str, str | None]] = self.run.study.get("sample_groups", {})
+        return spread | varying
 
 
 def group_values(values: Mapping[str, str | None]) -> list[str]:

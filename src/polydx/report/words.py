@@ -71,6 +71,11 @@ def p_value(p: float | None) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
+def percent(share: float | None) -> str:
+    """Return '67 %', or a dash for null and NaN."""
+    return DASH if share is None or share != share else f"{100 * share:.0f} %"
+
+
 def listed(names: Sequence[str]) -> str:
     """Return 'a', 'a and b' or 'a, b and c'."""
     return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)
@@ -107,5 +112,3 @@ def natural_order(names: Sequence[str]) -> list[str]:
             return (1, 0.0, name)
 
     return sorted(names, key=key)
-
-

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
+from pydantic import ValidationError
 
-from polydx.config import ValidationConfig
-from polydx.errors import ConfigError
+from polydx.config import SplitName, ValidationConfig
+from polydx.errors import ConfigError, Problem, counted
+from polydx.params import unknown
 from polydx.recipes.build import build_recipes
 from polydx.recipes.protocol import Recipe
-from polydx.splits import Fold, make_folds
+from polydx.splits import Fold, fold_notes, make_folds
 from polydx.study import Study
 from polydx.validation.folds import Job, Outcome, job_key, load_outcome, run_job
 
@@ -30,7 +32,7 @@ class Result:
         splits: sample, patient, seed, fold, role.
         seconds: recipe -> seconds of fit and predict, summed over folds and seeds.
         history: recipe, seed, fold, epoch and the curves of every network fit.
-        notes: what fits had to leave out or fall back on.
+        notes: what the folds leave out, and what fits had to leave out or fall back on.
     """
 
     predictions: pd.DataFrame
@@ -47,6 +49,8 @@ def cross_validate(
     *,
     folds: int = 5,
     seeds: Sequence[int] = (0,),
+    column: str | None = None,
+    stratify: str | list[str] | None = None,
     jobs: int = 1,
     folder: Path | None = None,
     on_fold: OnFold | None = None,
@@ -58,21 +62,22 @@ def cross_validate(
     Args:
         study: patients' measurements and labels.
         recipes: name -> recipe, or its configuration as in a study.yaml.
-        split: name of a split, or the whole `validation:` section (then `folds` and `seeds` are taken from it).
+        split: name of a split, or the whole `validation:` section (then the next four are taken from it).
         folds: of a k-fold split.
         seeds: one repetition each.
+        column: of the samples, that names the folds of `predefined` or the centres of `leave-one-centre-out`.
+        stratify: task or tasks whose classes `stratified-group-k-fold` balances.
         jobs: fits side by side.
         folder: run folder to keep finished folds in, and to find them again.
         on_fold: called in this process after each fold.
 
     Raises:
-        ConfigError: a recipe does not fit the study.
+        ConfigError: a recipe does not fit the study, or an option the split.
         StudyError: the study cannot be split so.
+        LeakageError: the column that names the folds puts a patient into two of them.
     """
     if isinstance(split, str):
-        if split not in ("leave-one-patient-out", "stratified-group-k-fold"):
-            raise ConfigError(f"unknown split '{split}'; known: leave-one-patient-out, stratified-group-k-fold")
-        split = ValidationConfig(split=split, folds=folds, seeds=list(seeds))
+        split = _section(split, folds=folds, seeds=list(seeds), column=column, stratify=stratify)
     built = _built(study, recipes)
     drawn = {seed: make_folds(study, split, seed) for seed in split.seeds}
     fingerprint = study.fingerprint()
@@ -114,6 +119,8 @@ def _execute(
         for i, job in todo:
             yield i, run_job(job, study.take(job.fold.train), study.take(job.fold.test), folder)
         return
+    # Networks first: they take longest, and a worker that imports torch later looks to joblib as if it leaked memory.
+    todo = sorted(todo, key=lambda entry: entry[1].recipe.config.get("kind") != "network")
     calls = (
         delayed(_numbered)(i, job, study.take(job.fold.train), study.take(job.fold.test), folder) for i, job in todo
     )
@@ -132,11 +139,24 @@ def _built(study: Study, recipes: Mapping[str, Any]) -> dict[str, Recipe]:
     return {name: ready[name] if name in ready else made[name] for name in recipes}
 
 
+def _section(split: str, **options: Any) -> ValidationConfig:
+    if split not in get_args(SplitName):
+        raise ConfigError(unknown("split", split, get_args(SplitName)))
+    try:
+        return ValidationConfig.model_validate({"split": split, **options})
+    except ValidationError as error:
+        problems = [
+            Problem(".".join(map(str, e["loc"])) or f"split '{split}'", e["msg"].removeprefix("Value error, "))
+            for e in error.errors()
+        ]
+        raise ConfigError(f"cross_validate cannot split so: {counted(len(problems), 'problem')}", problems) from None
+
+
 def _result(
     study: Study, drawn: Mapping[int, Sequence[Fold]], todo: Sequence[Job], outcomes: Sequence[Outcome]
 ) -> Result:
     seconds: dict[str, dict[str, float]] = {}
-    curves, notes = [], []
+    curves, notes = [], split_notes(study, drawn)
     for job, outcome in zip(todo, outcomes, strict=True):
         spent = seconds.setdefault(job.recipe.name, {"fit": 0.0, "predict": 0.0})
         for key, value in outcome.seconds.items():
@@ -146,6 +166,18 @@ def _result(
         notes += [f"{job.recipe.name}, seed {job.seed}, fold {job.fold.number}: {note}" for note in outcome.notes]
     predictions = pd.concat([o.predictions for o in outcomes], ignore_index=True)
     return Result(predictions, splits_frame(study, drawn), seconds, pd.DataFrame(curves), notes)
+
+
+def split_notes(study: Study, drawn: Mapping[int, Sequence[Fold]]) -> list[str]:
+    """Return what a reader should know about the folds of each seed; what holds for all seeds is said once."""
+    told: dict[str, list[int]] = {}
+    for seed, folds in drawn.items():
+        for note in fold_notes(study, folds):
+            told.setdefault(note, []).append(seed)
+    return [
+        note if len(seeds) == len(drawn) else f"seed {', '.join(map(str, seeds))}: {note}"
+        for note, seeds in told.items()
+    ]
 
 
 def splits_frame(study: Study, drawn: Mapping[int, Sequence[Fold]]) -> pd.DataFrame:

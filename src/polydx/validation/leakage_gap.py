@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 
 from polydx.recipes.protocol import Recipe
 from polydx.splits import Fold, stratified_group_k_fold
-from polydx.study import IntArray, Study, Task
+from polydx.study import IntArray, Study
 from polydx.validation.bootstrap import draw_patients, patient_strata, percentile_interval
 from polydx.validation.clusters import sum_by_cluster
 from polydx.validation.cross_validation import run_jobs
 from polydx.validation.folds import Job, job_key
 from polydx.validation.intervals import wilson
 from polydx.validation.metrics import decide
-from polydx.validation.outcomes import Outcomes, under_parent
+from polydx.validation.outcomes import Outcomes
 from polydx.validation.table import read_outcomes
 
 Floats = NDArray[np.float64]
@@ -80,9 +80,9 @@ def leakage_gap(
         side: pd.concat([d.predictions for job, d in zip(todo, done, strict=True) if job.group.endswith(side)])
         for side in SIDES
     }
-    outcomes = {side: _asked(read_outcomes(table, study.tasks), study.tasks) for side, table in tables.items()}
+    outcomes = {side: read_outcomes(table, study.tasks) for side, table in tables.items()}
     return {
-        name: _of_task(recipe, number, {side: outcomes[side][name] for side in SIDES}, resamples, seed)
+        name: _of_task(recipe, number, {side: own[name].labelled() for side, own in outcomes.items()}, resamples, seed)
         for name in names
     }
 
@@ -111,17 +111,6 @@ def _splits(study: Study, folds: int, seed: int, task: str) -> Mapping[str, list
     codes = study.label_codes(task)
     by_patient = stratified_group_k_fold(study.patients, codes, folds, seed)
     return {"by_sample": sample_folds(codes, [len(f.test) for f in by_patient], seed), "by_patient": by_patient}
-
-
-def _asked(raw: Mapping[str, Outcomes], tasks: Mapping[str, Task]) -> dict[str, Outcomes]:
-    """Return the labelled samples of each task, a child task's on those of its parent's class."""
-    found = {}
-    for name, own in raw.items():
-        above = tasks[name].parent
-        if above is not None:
-            own = under_parent(own, raw.get(above[0]), tasks[above[0]].classes.index(above[1]))
-        found[name] = own.labelled()
-    return found
 
 
 def _of_task(recipe: Recipe, folds: int, sides: Mapping[str, Outcomes], resamples: int, seed: int) -> dict[str, Any]:

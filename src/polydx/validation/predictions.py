@@ -122,7 +122,9 @@ def read_metadata(path: Path) -> dict[str, str]:
 
 def _frame(table: pa.Table) -> pd.DataFrame:
     frame: Any = table.select(SCHEMA.names).to_pandas()
-    typed: pd.DataFrame = frame.astype({name: object for name in ("recipe", "sample", "patient", "task", "level", "class", "label")})
+    typed: pd.DataFrame = frame.astype(
+        dict.fromkeys(("recipe", "sample", "patient", "task", "level", "class", "label"), object)
+    )
     return typed
 
 

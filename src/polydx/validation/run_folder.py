@@ -89,7 +89,9 @@ def read_run(folder: Path) -> Run:
     missing = [name for name in needed if not (folder / name).is_file()]
     if missing:
         what = "no run" if len(missing) == len(needed) else "an unfinished run"
-        raise ReadError(f"{folder} holds {what} ({missing[0]} is missing): `polydx run STUDY.yaml --out {folder}` makes or finishes one")
+        raise ReadError(
+            f"{folder} holds {what} ({missing[0]} is missing): `polydx run STUDY.yaml --out {folder}` makes or finishes one"
+        )
     study = _json(folder / "study.json")
     return Run(
         folder=folder,

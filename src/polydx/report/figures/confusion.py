@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polydx.report.style import INK, canvas
-from polydx.report.words import clipped
+from polydx.report.words import clipped, percent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -35,10 +35,19 @@ def confusion_matrix(counts: NDArray[np.float64], classes: Sequence[str], unit: 
     shades = LinearSegmentedColormap.from_list("blues", ["#FFFFFF", "#9CC7E6", "#0072B2"])
     ax.pcolormesh(shares, cmap=shades, vmin=0, vmax=1, edgecolors="#BBBBBB", linewidth=0.7)
     for i, j in np.ndindex(k, k):
-        shade = "white" if shares[i, j] > 0.62 else INK
-        if counts[i, j] > 0:
-            ax.text(j + 0.5, i + 0.5, _cell(counts[i, j], shares[i, j], k), ha="center", va="center", color=shade, fontsize=8.5)
-    ax.set_xticks(np.arange(k) + 0.5, names, rotation=0 if k < 6 and max(map(len, names)) < 9 else 40, ha="center" if k < 6 and max(map(len, names)) < 9 else "right")
+        shade = "white" if shares[i, j] > 0.85 else INK
+        text, tone = (
+            (_cell(float(counts[i, j]), float(shares[i, j]), k), shade) if counts[i, j] > 0 else ("0", "#9A9A9A")
+        )
+        ax.text(j + 0.5, i + 0.5, text, ha="center", va="center", color=tone, fontsize=8.5)
+    level = max(map(len, names)) <= (14 if k <= 3 else 8)
+    ax.set_xticks(
+        np.arange(k) + 0.5,
+        names,
+        rotation=0 if level else 40,
+        ha="center" if level else "right",
+        rotation_mode="anchor" if not level else "default",
+    )
     ax.set_yticks(np.arange(k) + 0.5, [f"{n} ({_count(t)})" for n, t in zip(names, totals[:, 0], strict=True)])
     ax.invert_yaxis()
     ax.tick_params(length=0)
@@ -54,4 +63,4 @@ def _count(value: float) -> str:
 
 
 def _cell(count: float, share: float, classes: int) -> str:
-    return f"{_count(count)}\n{share:.0%}" if classes <= 8 else _count(count)
+    return f"{_count(count)}\n{percent(share)}" if classes <= 8 else _count(count)

@@ -36,7 +36,15 @@ def learning_curves(found: pd.DataFrame, best: Mapping[str, list[float]]) -> Fig
             ax.plot(points["epoch"], points["median"], color=colour(i), linestyle=DASHES[i], label=str(curve))
             ax.fill_between(points["epoch"], points["low"], points["high"], color=colour(i), alpha=0.16, linewidth=0)
         kept = best.get(recipe, [])
-        ax.plot(kept, np.full(len(kept), 0.02), "|", transform=ax.get_xaxis_transform(), color=PALETTE[2], markersize=8, markeredgewidth=1)
+        ax.plot(
+            kept,
+            np.full(len(kept), 0.02),
+            "|",
+            transform=ax.get_xaxis_transform(),
+            color=PALETTE[2],
+            markersize=8,
+            markeredgewidth=1,
+        )
         ax.set_title(clipped(recipe))
         ax.set_xlabel("epoch")
         ax.set_ylabel("loss")
@@ -65,7 +73,14 @@ def class_spectra(axis: list[float], classes: Mapping[str, Mapping[str, Any]]) -
     else:
         for i, (name, found) in enumerate(classes.items()):
             mean, sd = np.array(found["mean"]), np.array(found["sd"])
-            ax.plot(axis, mean, color=colour(i), linestyle=DASHES[i], linewidth=1.2, label=f"{clipped(name)} ({found['patients']})")
+            ax.plot(
+                axis,
+                mean,
+                color=colour(i),
+                linestyle=DASHES[i],
+                linewidth=1.2,
+                label=f"{clipped(name)} ({found['patients']})",
+            )
             ax.fill_between(axis, mean - sd, mean + sd, color=colour(i), alpha=0.18, linewidth=0)
         ax.legend(loc="best")
     ax.set_xlim(axis[0], axis[-1] if not apart else axis[-1] + 0.16 * (axis[-1] - axis[0]))
@@ -83,6 +98,14 @@ def _stacked(ax: Axes, axis: list[float], classes: Mapping[str, Mapping[str, Any
         mean, sd = means[name] - means[name].min() + base, np.array(found["sd"])
         ax.plot(axis, mean, color=colour(i), linewidth=1.1)
         ax.fill_between(axis, mean - sd, mean + sd, color=colour(i), alpha=0.18, linewidth=0)
-        ax.annotate(f"{clipped(name, 14)} ({found['patients']})", (axis[-1], mean[-1]), xytext=(4, 0), textcoords="offset points", va="center", color=colour(i), fontsize=8.5)
+        ax.annotate(
+            f"{clipped(name, 14)} ({found['patients']})",
+            (axis[-1], mean[-1]),
+            xytext=(4, 0),
+            textcoords="offset points",
+            va="center",
+            color=colour(i),
+            fontsize=8.5,
+        )
     ax.set_yticks([])
     ax.spines["left"].set_color(FAINT)

@@ -35,6 +35,9 @@ def patient_dots(people: pd.DataFrame, axis_label: str, threshold: float | None)
         _draw_class(ax, own, named, height)
         if threshold is not None:
             ax.axvline(threshold, color=FAINT, linewidth=0.9, linestyle=(0, (4, 3)), zorder=0)
+        if ax is not axes[-1]:
+            ax.spines["bottom"].set_visible(False)
+            ax.tick_params(axis="x", length=0)
         ax.set_ylabel(f"{clipped(str(label), 18)}\n(n = {len(own)})", rotation=0, ha="right", va="center")
     axes[-1].set_xlabel(axis_label)
     axes[-1].set_xlim(-0.02, 1.3)
@@ -59,12 +62,21 @@ def _draw_class(ax: Axes, own: pd.DataFrame, named: set[object], height: float) 
     for wrong, shade, marker in ((False, RIGHT, "o"), (True, WRONG, "X")):
         at = [i for i in rows if bool(own["wrong"].iloc[i]) is wrong]
         ax.hlines(at, own["low"].iloc[at], own["high"].iloc[at], color=shade, linewidth=0.8, alpha=0.6)
-        ax.scatter(own["value"].iloc[at], at, s=size * (1.5 if wrong else 1), c=shade, marker=marker, linewidths=0.4, edgecolors="white", zorder=3)
+        ax.scatter(
+            own["value"].iloc[at],
+            at,
+            s=size * (1.5 if wrong else 1),
+            c=shade,
+            marker=marker,
+            linewidths=0.4,
+            edgecolors="white",
+            zorder=3,
+        )
     ax.set_ylim(-1.0, len(own))
     called = [i for i in rows if own.index[i] in named]
     gap = NAME_HEIGHT / height * (len(own) + 1)
     for i, y in zip(called, spread_apart(called, gap, -0.9 + gap / 2, len(own) - 0.1 - gap / 2), strict=True):
-        ax.plot([own["high"].iloc[i] + 0.012, 1.03, 1.045], [i, i, y], color=WRONG, linewidth=0.4, alpha=0.5)
+        ax.plot([own["high"].iloc[i] + 0.012, 1.03, 1.045], [i, i, y], color=WRONG, linewidth=0.4, alpha=0.35)
         ax.text(1.05, y, clipped(str(own["name"].iloc[i]), 22), va="center", fontsize=7.5, color=INK)
     ax.set_yticks([])
     ax.axvline(1.0, color="#E3E3E3", linewidth=0.8, zorder=0)

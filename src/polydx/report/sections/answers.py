@@ -6,12 +6,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from polydx.errors import counted
 from polydx.report.blocks import Block, Details, Picture, Table, Text
 from polydx.report.figures.confusion import confusion_matrix
-from polydx.report.figures.people import patient_dots
+from polydx.report.figures.people import MOST_NAMED, patient_dots
 from polydx.report.sections.common import picture, units
 from polydx.report.view import Answers, View, answers
-from polydx.report.words import counted, number
+from polydx.report.words import number, percent
 from polydx.validation.curves import confusion
 
 MOST_ROWS = 40
@@ -22,20 +23,33 @@ def confusion_picture(view: View, task: str, level: str, own: Answers) -> Pictur
     outcomes = own.outcomes
     k = len(outcomes.classes)
     counts = np.mean([confusion(outcomes.labels, seed, k) for seed in own.decisions], axis=0)
-    data = pd.DataFrame(counts, index=pd.Index(outcomes.classes, name="truth"), columns=list(outcomes.classes)).reset_index()
+    data = pd.DataFrame(
+        counts, index=pd.Index(outcomes.classes, name="truth"), columns=list(outcomes.classes)
+    ).reset_index()
     several = f" Mean counts over {own.seeds} seeds." if own.seeds > 1 else ""
-    caption = f"{task}, {own.recipe}: confusion matrix, {units(level, len(outcomes))}; share of the true class below each count.{several}"
+    caption = (
+        f"{task}, {own.recipe}: confusion matrix, {units(level, len(outcomes))}; share of the true class below each"
+        f" count.{several}"
+    )
     right = float(np.trace(counts))
     alt = f"Confusion matrix of {own.recipe} for {task}: {right:.4g} of {counts.sum():.4g} {units(level)} right"
-    return picture(view, f"confusion-{task}-{own.recipe}", lambda: confusion_matrix(counts, outcomes.classes, units(level)), caption, alt, data)
+    return picture(
+        view,
+        f"confusion-{task}-{own.recipe}",
+        lambda: confusion_matrix(counts, outcomes.classes, units(level)),
+        caption,
+        alt,
+        data,
+    )
 
 
 def dots_picture(view: View, task: str, level: str, own: Answers) -> Picture:
     """Return one dot a patient: a probability, or for a task of samples the share of them answered rightly."""
-    people = people_frame(view, level, own)
+    people = people_frame(level, own)
     outcomes = own.outcomes
     count, wrong = len(people), int(people["wrong"].sum())
     seeds = f"; dot: mean of {own.seeds} seeds, line: their range" if own.seeds > 1 else ""
+    mostly = " in more than half of the seeds" if own.seeds > 1 else ""
     threshold = None
     if level == "sample":
         what = "share of the patient's samples answered rightly"
@@ -46,17 +60,22 @@ def dots_picture(view: View, task: str, level: str, own: Answers) -> Picture:
         cuts = np.unique(outcomes.thresholds[own.recipe][own.decisions >= 0])
         threshold = float(cuts[0]) if len(cuts) == 1 else None
         line = "dashed: the threshold" if threshold is not None else "each fold has its own threshold"
-        marked = f"crosses: answered wrongly; {line}"
+        marked = f"crosses: answered wrongly{mostly}; {line}"
     else:
         what = "probability given to the true class"
-        marked = "crosses: answered wrongly"
-    caption = f"{task}, {own.recipe}: one dot a patient (n = {count}), by true class: {what}; {marked}{seeds}. {counted(wrong, 'cross') if wrong == 1 else f'{wrong} crosses'}; at most 45 are named."
+        marked = f"crosses: answered wrongly{mostly}"
+    caption = (
+        f"{task}, {own.recipe}: one dot a patient (n = {count}), by true class: {what}; {marked}{seeds}. {wrong} of"
+        f" them wrong{f'; the {MOST_NAMED} furthest off are named' if wrong > MOST_NAMED else ''}."
+    )
     alt = f"{own.recipe}, {task}: {what} of {count} patients by true class; {wrong} marked as wrong"
     shown = people.assign(name=people["patient"].map(view.short))
-    return picture(view, f"patients-{task}-{own.recipe}", lambda: patient_dots(shown, what, threshold), caption, alt, people)
+    return picture(
+        view, f"patients-{task}-{own.recipe}", lambda: patient_dots(shown, what, threshold), caption, alt, people
+    )
 
 
-def people_frame(view: View, level: str, own: Answers) -> pd.DataFrame:
+def people_frame(level: str, own: Answers) -> pd.DataFrame:
     """Return one row a patient: `patient`, `truth`, `value`, `low`, `high`, `wrong`, sorted by true class."""
     if level == "sample":
         found = _shares(own)
@@ -104,20 +123,31 @@ def _shares(own: Answers) -> pd.DataFrame:
 
 def failures(view: View, task: str, level: str, own: Answers) -> list[Block]:
     """Return the table of patients answered wrongly; of a task of samples, those with fewest right."""
-    rows = _failed_patients(view, task, own) if level == "patient" else _worst_patients(view, own)
+    rows = _failed_patients(view, task, own) if level == "patient" else _worst_patients(own)
     if not rows:
-        told = "every patient was answered rightly" if level == "patient" else "no patient has a sample answered wrongly"
+        told = (
+            "every patient was answered rightly" if level == "patient" else "no patient has a sample answered wrongly"
+        )
         return [Text(f"{own.recipe}: {told}.")]
     if level == "patient":
         head = ["patient", "truth", "answer", "P(answer)", "P(truth)", "samples", "samples right"]
-        caption = f"{task}, {own.recipe}: {counted(len(rows), 'patient')} answered wrongly" + (f" in most of the {own.seeds} seeds" if own.seeds > 1 else "") + ", the surest mistakes first. Probabilities are means over a patient's samples."
+        caption = (
+            f"{task}, {own.recipe}: {counted(len(rows), 'patient')} answered wrongly"
+            + (f" in more than half of the {own.seeds} seeds" if own.seeds > 1 else "")
+            + ", the surest mistakes first. Probabilities are means over a patient's samples."
+        )
     else:
         head = ["patient", "labels", "answers that were wrong", "samples", "samples right"]
-        caption = f"{task}, {own.recipe}: {counted(len(rows), 'patient')} with samples answered wrongly, the worst first."
+        caption = (
+            f"{task}, {own.recipe}: {counted(len(rows), 'patient')} with samples answered wrongly, the worst first."
+        )
     first = Table(caption, head, rows[:MOST_ROWS], numbers=3)
     if len(rows) <= MOST_ROWS:
         return [first]
-    return [first, Details(f"The other {len(rows) - MOST_ROWS} patients", [Table(caption, head, rows[MOST_ROWS:], numbers=3)])]
+    return [
+        first,
+        Details(f"The other {len(rows) - MOST_ROWS} patients", [Table(caption, head, rows[MOST_ROWS:], numbers=3)]),
+    ]
 
 
 def _failed_patients(view: View, task: str, own: Answers) -> list[list[str]]:
@@ -128,13 +158,15 @@ def _failed_patients(view: View, task: str, own: Answers) -> list[list[str]]:
         answered = own.decisions[:, i][own.decisions[:, i] >= 0]
         answer = int(np.bincount(answered, minlength=len(o.classes)).argmax())
         patient = str(o.units[i])
-        cells = [patient, o.classes[o.labels[i]], o.classes[answer], number(mean[i, answer]), number(mean[i, o.labels[i]])]
-        found.append((float(mean[i, answer]), [*cells, str(count.get(patient, 0)), _percent(share.get(patient))]))
+        cells = [
+            patient,
+            o.classes[o.labels[i]],
+            o.classes[answer],
+            number(mean[i, answer]),
+            number(mean[i, o.labels[i]]),
+        ]
+        found.append((float(mean[i, answer]), [*cells, str(count.get(patient, 0)), percent(share.get(patient))]))
     return [cells for _, cells in sorted(found, key=lambda f: -f[0])]
-
-
-def _percent(share: float | None) -> str:
-    return "–" if share is None or np.isnan(share) else f"{share:.0%}"
 
 
 def _samples_right(view: View, task: str, recipe: str) -> tuple[dict[str, float], dict[str, int]]:
@@ -148,7 +180,7 @@ def _samples_right(view: View, task: str, recipe: str) -> tuple[dict[str, float]
     return {str(k): float(v) for k, v in right.mean().items()}, {str(k): int(v) for k, v in right.size().items()}
 
 
-def _worst_patients(view: View, own: Answers) -> list[list[str]]:
+def _worst_patients(own: Answers) -> list[list[str]]:
     o = own.outcomes
     right = own.right_share
     found = []
@@ -159,8 +191,13 @@ def _worst_patients(view: View, own: Answers) -> list[list[str]]:
             continue
         decided = own.decisions[:, mine]
         wrong = decided[(decided >= 0) & (decided != o.labels[mine])]
-        cells = [str(o.patient_names[patient]), _tally(o.labels[mine], o.classes), _tally(wrong, o.classes), str(int(mine.sum()))]
-        found.append((share, [*cells, f"{share:.0%}"]))
+        cells = [
+            str(o.patient_names[patient]),
+            _tally(o.labels[mine], o.classes),
+            _tally(wrong, o.classes),
+            str(int(mine.sum())),
+        ]
+        found.append((share, [*cells, percent(share)]))
     return [cells for _, cells in sorted(found, key=lambda f: f[0])]
 
 

@@ -6,12 +6,13 @@ from typing import Any
 
 import pandas as pd
 
+from polydx.errors import counted
 from polydx.report.blocks import Block, Details, Heading, Notice, Section, Table, Text
 from polydx.report.figures.intervals import leakage_gap
 from polydx.report.sections.calibrated import calibration_blocks
 from polydx.report.sections.common import picture
 from polydx.report.view import View
-from polydx.report.words import DASH, counted, estimate, interval, metric_name, number
+from polydx.report.words import DASH, estimate, interval, metric_name, number
 
 SEVERITIES = ("error", "warning", "note")
 
@@ -20,7 +21,13 @@ def can_i_believe_it(view: View) -> Section:
     """Return everything that bears on trust in the figures."""
     blocks: list[Block] = []
     if view.simulated:
-        blocks.append(Notice("error", "The data are simulated: the figures say how the method works on made-up patients, and nothing about real ones."))
+        blocks.append(
+            Notice(
+                "simulated",
+                "The data are simulated: the figures say how the method works on made-up patients, and nothing about"
+                " real ones.",
+            )
+        )
     blocks += [Heading("Split by patient"), *_split(view)]
     blocks += [Heading("What a split by sample would have claimed"), *_gap(view)]
     blocks += [Heading("Checks of the data before training"), *_checks(view)]
@@ -35,23 +42,60 @@ def patients_on_both_sides(splits: pd.DataFrame) -> int:
     return int(sides.duplicated(["seed", "fold", "patient"]).sum())
 
 
+def _how(view: View) -> str:
+    """Say in words how patients were held out."""
+    split, folds, patients = view.run.metrics.get("split"), view.run.metrics.get("folds"), view.run.study["patients"]
+    column = view.run.config.validation.column
+    if split == "leave-one-patient-out":
+        return (
+            f"Leave one patient out: each of the {patients} patients was left out once; all samples of that patient "
+            "were predicted by models fitted on the samples of the others."
+        )
+    if split == "leave-one-centre-out":
+        return (
+            f"Leave one centre out (column {column or 'centre'}, {folds} centres): all patients of a centre were"
+            " predicted by models fitted on the patients of the other centres."
+        )
+    if split == "predefined":
+        return f"Folds as the study defines them (column {column}): {folds} folds, whole patients only."
+    stratified = ", stratified by class" if split == "stratified-group-k-fold" else ""
+    return (
+        f"{folds}-fold cross-validation by patient{stratified}: each of the {patients} patients was in the test part"
+        " once per seed, with all samples."
+    )
+
+
 def _split(view: View) -> list[Block]:
-    metrics, splits = view.run.metrics, view.run.splits
-    folds, patients = metrics.get("folds"), view.run.study["patients"]
-    if metrics.get("split") == "leave-one-patient-out":
-        how = f"Leave one patient out: each of the {patients} patients was left out once; all samples of that patient were predicted by models fitted on the samples of the others."
-    else:
-        how = f"{folds}-fold cross-validation by patient, stratified by class: each of the {patients} patients was in the test part once per seed, with all samples."
-    how += " Everything that is fitted (preprocessing, model, calibration, early stopping) was fitted inside the training part of each fold."
+    splits = view.run.splits
+    how = (
+        _how(view)
+        + " Everything that is fitted (preprocessing, model, calibration, early stopping) was fitted inside the"
+        " training part of each fold."
+    )
     blocks: list[Block] = [Text(how)]
     if splits.empty:
-        return [*blocks, Notice("warning", "splits.csv is not there or empty: that patients were kept apart could not be counted again.")]
+        return [
+            *blocks,
+            Notice(
+                "warning", "splits.csv is not there or empty: that patients were kept apart could not be counted again."
+            ),
+        ]
     both = patients_on_both_sides(splits)
     done = splits.drop_duplicates(["seed", "fold"])
     if both:
-        blocks.append(Notice("error", f"{counted(both, 'case')} of a patient on both sides of a fold: the figures of this run are not valid."))
+        blocks.append(
+            Notice(
+                "error",
+                f"{counted(both, 'case')} of a patient on both sides of a fold: the figures of this run are not valid.",
+            )
+        )
     else:
-        blocks.append(Text(f"Counted again from splits.csv: in none of the {counted(len(done), 'fold')} ({counted(done['seed'].nunique(), 'seed')}) does a patient stand on both sides."))
+        blocks.append(
+            Text(
+                f"Counted again from splits.csv: in none of the {counted(len(done), 'fold')}"
+                f" ({counted(done['seed'].nunique(), 'seed')}) does a patient stand on both sides."
+            )
+        )
     return blocks
 
 
@@ -65,16 +109,21 @@ def _gap(view: View) -> list[Block]:
         return blocks
     rows = pd.DataFrame(
         [
-            {"task": task, "metric": gap["metric"], "split": name, **{k: gap[key].get(k) for k in ("estimate", "low", "high")}}
+            {
+                "task": task,
+                "metric": gap["metric"],
+                "split": name,
+                **{k: gap[key].get(k) for k in ("estimate", "low", "high")},
+            }
             for task, gap in known.items()
             for key, name in (("by_sample", "by sample"), ("by_patient", "by patient"))
         ]
-    ).astype({name: float for name in ("estimate", "low", "high")})
+    ).astype(dict.fromkeys(("estimate", "low", "high"), float))
     any_gap = next(iter(known.values()))
     caption = (
-        f"The same recipe ({any_gap['recipe']}), metric and size of the training set, {any_gap['level']} level, once split by sample "
-        "(a patient's samples on both sides) and once by patient. Whiskers: 95 % interval, resampled by patient. All other "
-        "figures of this report are split by patient."
+        f"The same recipe ({any_gap['recipe']}), metric and size of the training set, {any_gap['level']} level, once"
+        " split by sample (a patient's samples on both sides) and once by patient. Whiskers: 95 % interval, resampled"
+        " by patient. All other figures of this report are split by patient."
     )
     alt = " ".join(_gap_sentence(task, gap) for task, gap in known.items())
     return [*blocks, picture(view, "leakage-gap", lambda: leakage_gap(rows), caption, alt, rows)]
@@ -91,7 +140,11 @@ def _gap_sentence(task: str, gap: dict[str, Any]) -> str:
     claimed = by_sample["estimate"] - by_patient["estimate"]
     bounds = interval(gap.get("gap") or {})
     spread = f" (95 % interval {bounds})" if bounds else ""
-    told = f"would have claimed {number(claimed)}{spread} more" if claimed > 0 else f"would have claimed no more: {number(claimed)}{spread}"
+    told = (
+        f"would have claimed {number(claimed)}{spread} more"
+        if claimed > 0
+        else f"would have claimed no more: {number(claimed)}{spread}"
+    )
     return (
         f"{task}: a split by sample {told}: {metric_name(gap['metric'])} ({gap['level']} level) of {gap['recipe']} "
         f"is {estimate(by_sample)} by sample and {estimate(by_patient)} by patient."
@@ -101,14 +154,21 @@ def _gap_sentence(task: str, gap: dict[str, Any]) -> str:
 def _checks(view: View) -> list[Block]:
     found = sorted(view.run.checks, key=lambda f: SEVERITIES.index(f.get("severity", "note")))
     if not found:
-        return [Text("No findings: no copies across patients, no column that gives the answer away, no class too small.")]
+        return [
+            Text("No findings: no copies across patients, no column that gives the answer away, no class too small.")
+        ]
     return [Notice(f.get("severity", "note"), f"{f['check']} ({f['where']}): {f['message']}") for f in found]
 
 
 def _seeds(view: View) -> list[Block]:
     seeds = view.run.metrics.get("seeds", [0])
     if len(seeds) < 2:
-        return [Text(f"One seed ({', '.join(map(str, seeds))}): how far figures move when folds and fits are drawn anew was not measured.")]
+        return [
+            Text(
+                f"One seed ({', '.join(map(str, seeds))}): how far figures move when folds and fits are drawn anew was"
+                " not measured."
+            )
+        ]
     rows = []
     for task in view.tasks:
         for recipe in view.recipes(task):
@@ -117,7 +177,14 @@ def _seeds(view: View) -> list[Block]:
                 spread = [figures[m].get("sd_seeds") for m in ("auroc", "accuracy", "balanced_accuracy")]
                 rows.append([recipe, task, view.level(task), *map(number, spread)])
     head = ["recipe", "task", "level", *map(metric_name, ("auroc", "accuracy", "balanced_accuracy"))]
-    return [Table(f"Standard deviation over {len(seeds)} seeds ({', '.join(map(str, seeds))}) of each seed's metric.", head, rows, numbers=3)]
+    return [
+        Table(
+            f"Standard deviation over {len(seeds)} seeds ({', '.join(map(str, seeds))}) of each seed's metric.",
+            head,
+            rows,
+            numbers=3,
+        )
+    ]
 
 
 def undefined_counts(view: View) -> list[list[str]]:
@@ -138,10 +205,13 @@ def _undefined(view: View) -> list[Block]:
     if not rows:
         return [Text(f"Every metric was defined in all {resamples} resamples of patients.")]
     told = (
-        f"{counted(len(rows), 'figure')} could not be computed in some of the {resamples} resamples of patients (a class not predicted, or "
-        "perfectly separated). Their intervals leave those resamples out and are too narrow."
+        f"{counted(len(rows), 'figure')} could not be computed in some of the {resamples} resamples of patients (a"
+        " class not predicted, or perfectly separated). Their intervals leave those resamples out and are too narrow."
     )
-    table = Table(f"Resamples, of {resamples}, in which a metric was not defined.", ["recipe", "task", "level", "metric", "resamples"], rows, numbers=4)
+    table = Table(
+        f"Resamples, of {resamples}, in which a metric was not defined.",
+        ["recipe", "task", "level", "metric", "resamples"],
+        rows,
+        numbers=4,
+    )
     return [Text(told), Details("Which figures", [table])]
-
-

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from polydx.report.blocks import Block, Cell, Notice, Picture, Table, Text
 from polydx.report.figures.curves import calibration_panels
-from polydx.report.sections.common import metric_cell, picture, units, where_of
+from polydx.report.sections.common import many, metric_cell, picture, seeds_of, where_of
 from polydx.report.view import View, answers
-from polydx.report.words import counted, metric_name, seeds_phrase
+from polydx.report.words import listed, metric_name, seeds_phrase
 from polydx.validation.calibration import calibration_curve
 from polydx.validation.outcomes import Outcomes
 
@@ -20,24 +20,33 @@ METRICS = ("calibration_slope", "calibration_intercept", "ece", "brier")
 ENOUGH = 200
 MOST_PANELS = 6
 HELP = (
-    "Slope: 1 is right, below 1 the probabilities are too extreme. Intercept: 0 is right, below 0 they are too high. ECE: mean distance "
-    "between predicted and observed share, in ten bins; 0 is right, and with few patients it is above 0 by chance alone."
+    "Slope: 1 is right, below 1 the probabilities are too extreme. Intercept: 0 is right, below 0 they are too high."
+    " ECE: mean distance between predicted and observed share, in ten bins; 0 is right, and with few patients it is"
+    " above 0 by chance alone."
 )
 
 
 def calibration_blocks(view: View) -> list[Block]:
     """Return curve and table of every task, at the level that counts."""
     blocks: list[Block] = [Text(HELP)]
-    for task in view.tasks:
-        level = view.level(task)
-        outcomes = view.outcomes(task, level)
-        if outcomes is None:
-            continue
-        people = len(outcomes.patient_names)
-        if people < ENOUGH:
-            blocks.append(Notice("note", f"{task}: {counted(people, 'patient')} are too few to judge calibration: about {ENOUGH} are asked for (Van Calster et al. 2016, doi 10.1016/j.jclinepi.2015.12.005). Curves and slopes below are a rough guide."))
-        blocks += [_curve(view, task, level, outcomes), _table(view, task, level)]
+    levels = {task: view.level(task) for task in view.tasks}
+    found = {task: own for task, level in levels.items() if (own := view.outcomes(task, level)) is not None}
+    few = [f"{task} ({smallest_class(own)})" for task, own in found.items() if smallest_class(own) < ENOUGH]
+    if few:
+        text = (
+            f"Too few patients to judge calibration, in the smallest class: {listed(few)}. About {ENOUGH} with and"
+            f" {ENOUGH} without the class are advised (Van Calster et al. 2016, doi 10.1016/j.jclinepi.2015.12.005)."
+            " Curves and slopes below are a rough guide."
+        )
+        blocks.append(Notice("warning", text))
+    for task, own in found.items():
+        blocks += [_curve(view, task, levels[task], own), _table(view, task, levels[task])]
     return blocks
+
+
+def smallest_class(outcomes: Outcomes) -> int:
+    """Return how many patients the rarest class has."""
+    return min(len(np.unique(outcomes.patients[outcomes.labels == code])) for code in range(len(outcomes.classes)))
 
 
 def predicted_and_right(outcomes: Outcomes, recipe: str) -> tuple[Floats, NDArray[np.bool_], NDArray[np.int64]]:
@@ -64,14 +73,30 @@ def _curve(view: View, task: str, level: str, outcomes: Outcomes) -> Picture:
         frames.append(pd.DataFrame({"recipe": recipe, **curve._asdict()}))
         shares[recipe] = np.sort(p)
     data = pd.concat(frames, ignore_index=True)
-    what = "probability of the answer" if outcomes.positive is None else f"probability of {outcomes.classes[outcomes.positive]}"
-    more = f" {len(outcomes.recipes) - len(recipes)} more recipes are in the table only." if len(outcomes.recipes) > len(recipes) else ""
+    what = (
+        "probability of the answer"
+        if outcomes.positive is None
+        else f"probability of {outcomes.classes[outcomes.positive]}"
+    )
+    more = (
+        f" {len(outcomes.recipes) - len(recipes)} more recipes are in the table only."
+        if len(outcomes.recipes) > len(recipes)
+        else ""
+    )
     caption = (
-        f"{task}: calibration, {units(level, len(outcomes))} of {people} patients, up to {bins} bins of about equal size. Dots: mean {what} and share "
-        f"in which it came true; bars: Wilson 95 % interval for the number of patients in the bin; ticks: all probabilities{', of all seeds' if len(view.run.metrics.get('seeds', [0])) > 1 else ''}; dashed: perfect calibration.{more}"
+        f"{task}: calibration, {many(level, len(outcomes), people)}, up to {bins} bins of about equal size. Dots: mean"
+        f" {what} and share in which it came true; bars: Wilson 95 % interval for the number of patients in the bin;"
+        f" ticks: all probabilities{', of all seeds' if seeds_of(view) > 1 else ''}; dashed: perfect calibration.{more}"
     )
     alt = f"Calibration curves for {task}: " + ", ".join(recipes)
-    return picture(view, f"calibration-{task}", lambda: calibration_panels(data, shares, what), caption, alt, data)
+    return picture(
+        view,
+        f"calibration-{task}",
+        lambda: calibration_panels(data, shares, what, list(view.metrics)),
+        caption,
+        alt,
+        data,
+    )
 
 
 def _table(view: View, task: str, level: str) -> Table:
@@ -81,5 +106,5 @@ def _table(view: View, task: str, level: str) -> Table:
         found = view.figures(recipe, task, level)
         if found:
             rows.append([Cell(recipe), *(metric_cell(found[m], notes, where_of(recipe, m)) for m in METRICS)])
-    caption = f"{task}, {level} level: calibration with 95 % interval{seeds_phrase(len(view.run.metrics.get('seeds', [0])))}."
+    caption = f"{task}, {level} level: calibration with 95 % interval{seeds_phrase(seeds_of(view))}."
     return Table(caption, ["recipe", *map(metric_name, METRICS)], rows, list(notes))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
+from polydx.errors import counted
 from polydx.report.blocks import Block, Bullets, Flow, Notice, Table, Text
 from polydx.report.figures.intervals import subgroup_intervals
 from polydx.report.sections.common import picture, units
 from polydx.report.view import Answers, View, group_values
-from polydx.report.words import counted, listed
+from polydx.report.words import listed, percent
 from polydx.validation.intervals import wilson
 
 SMALL_GROUP = 10
@@ -29,7 +32,12 @@ def flow(view: View) -> list[Block]:
         steps = [("read", read), (f"tested ({task})", f"{len(own.patient_names)} patients, {len(own)} samples")]
         if len(asked) < len(own):
             parent = view.run.tasks[task].parent
-            steps.append((f"asked, if {parent[1] if parent else ''}", f"{len(np.unique(asked.patients))} patients, {len(asked)} samples"))
+            steps.append(
+                (
+                    f"asked, if {parent[1] if parent else ''}",
+                    f"{len(np.unique(asked.patients))} patients, {len(asked)} samples",
+                )
+            )
         steps += [("with a label", named), ("in the figures", tested)]
         blocks.append(Flow(steps))
     if study.get("notes"):
@@ -44,11 +52,16 @@ def missing_tables(view: View) -> list[Block]:
     study = view.run.study
     n = study["samples"]
     rows = [
-        [f"modality {name}", str(n - m["samples_without"]), str(m["samples_without"]), f"{m['samples_without'] / n:.1%}"]
+        [
+            f"modality {name}",
+            str(n - m["samples_without"]),
+            str(m["samples_without"]),
+            percent(m["samples_without"] / n),
+        ]
         for name, m in study["modalities"].items()
     ]
     rows += [
-        [f"label of {name}", str(n - t["unlabelled"]), str(t["unlabelled"]), f"{t['unlabelled'] / n:.1%}"]
+        [f"label of {name}", str(n - t["unlabelled"]), str(t["unlabelled"]), percent(t["unlabelled"] / n)]
         for name, t in study["tasks"].items()
     ]
     head = ["what", "samples with it", "missing", "share missing"]
@@ -63,13 +76,15 @@ def subgroups(view: View, task: str, level: str, own: Answers) -> list[Block]:
         return []
     o = own.outcomes
     overall = float(own.right_share.mean())
-    small = [f"{r.group} ({r.column}, n = {r.n})" for r in rows.itertuples() if r.patients < SMALL_GROUP]
+    each: list[dict[str, Any]] = rows.to_dict("records")  # type: ignore[assignment]  # column names are text
+    small = [f"{r['group']} ({r['column']}, n = {r['n']})" for r in each if r["patients"] < SMALL_GROUP]
     seeds = f", mean of {own.seeds} seeds" if own.seeds > 1 else ""
     caption = (
-        f"{task}, {own.recipe}: share of {units(level)} answered rightly by subgroup{seeds}; Wilson 95 % intervals for the number of patients in the "
-        f"group; n counts {units(level)}. No test was made: differences between groups may be chance, or differences in who is in them."
+        f"{task}, {own.recipe}: share of {units(level)} answered rightly by subgroup{seeds}; Wilson 95 % intervals for"
+        f" the number of patients in the group; n counts {units(level)}. No test was made: differences between groups"
+        " may be chance, or differences in who is in them."
     )
-    alt = f"{task}, {own.recipe}: " + "; ".join(f"{r.column} {r.group} {r.estimate:.2f}" for r in rows.itertuples())
+    alt = f"{task}, {own.recipe}: " + "; ".join(f"{r['column']} {r['group']} {r['estimate']:.2f}" for r in each)
     figure = picture(view, f"subgroups-{task}", lambda: subgroup_intervals(rows, overall), caption, alt, rows)
     warning: list[Block] = []
     if small:
@@ -78,7 +93,7 @@ def subgroups(view: View, task: str, level: str, own: Answers) -> list[Block]:
 
 
 def subgroup_rows(view: View, level: str, own: Answers) -> pd.DataFrame:
-    """Return `column`, `group`, `n`, `patients`, `estimate`, `low`, `high`; groups without a labelled unit are left out."""
+    """Return `column`, `group`, `n`, `patients`, `estimate`, `low`, `high`, without empty groups."""
     o, right = own.outcomes, own.right_share
     found = []
     for column, values in view.groups(level).items():
@@ -90,5 +105,15 @@ def subgroup_rows(view: View, level: str, own: Answers) -> pd.DataFrame:
             share, patients = float(right[inside].mean()), len(np.unique(o.patients[inside]))
             low, high = wilson(share, patients)
             name = "not known" if group is None else group
-            found.append({"column": column, "group": name, "n": int(inside.sum()), "patients": patients, "estimate": share, "low": low, "high": high})
+            found.append(
+                {
+                    "column": column,
+                    "group": name,
+                    "n": int(inside.sum()),
+                    "patients": patients,
+                    "estimate": share,
+                    "low": low,
+                    "high": high,
+                }
+            )
     return pd.DataFrame(found, columns=["column", "group", "n", "patients", "estimate", "low", "high"])

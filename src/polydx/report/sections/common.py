@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from polydx.errors import counted
 from polydx.report.blocks import Cell, Picture
 from polydx.report.style import drawing, to_svg
 from polydx.report.view import View
@@ -45,11 +46,16 @@ def metric_cell(found: Mapping[str, Any] | None, notes: dict[str, None], where: 
     if found is None:
         return Cell(DASH)
     if found.get("reason"):
-        notes[f"{where}: {'estimate' if found.get('estimate') is None else 'interval'} {DASH}: {found['reason']}."] = None
+        notes[f"{where}: {'estimate' if found.get('estimate') is None else 'interval'} {DASH}: {found['reason']}."] = (
+            None
+        )
     if found.get("estimate") is None:
         return Cell(DASH)
-    spread = f"; SD over seeds {number(found['sd_seeds'])}" if found.get("sd_seeds") is not None else ""
-    return Cell(number(found["estimate"]), (interval(found) or DASH) + spread, strong)
+    if found.get("undefined"):
+        notes[
+            f"{where}: not defined in {found['undefined']} resamples, which the interval leaves out: it is too narrow."
+        ] = None
+    return Cell(number(found["estimate"]), interval(found) or DASH, strong)
 
 
 def units(level: str, count: int | None = None) -> str:
@@ -64,6 +70,16 @@ def asked(view: View, task: str) -> str:
     positive = view.scored[task].positive if task in view.scored else None
     names = [f"{c} (positive)" if k == positive else c for k, c in enumerate(classes)]
     return f"{task}: {', '.join(names)}" if names else task
+
+
+def seeds_of(view: View) -> int:
+    """Return how many seeds the figures are means over."""
+    return len(view.run.metrics.get("seeds", [0]))
+
+
+def many(level: str, units_: int, patients: int) -> str:
+    """Return '30 patients', or '591 samples of 30 patients'."""
+    return units(level, units_) if level == "patient" else f"{units(level, units_)} of {counted(patients, 'patient')}"
 
 
 def where_of(recipe: str, metric: str) -> str:

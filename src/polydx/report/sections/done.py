@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import pandas as pd
 
+from polydx.errors import counted
 from polydx.io.config_file import to_yaml
 from polydx.report.blocks import Block, Code, Details, Heading, Section, Table, Text
 from polydx.report.figures.fitting import class_spectra, learning_curves
 from polydx.report.sections.common import picture
 from polydx.report.sections.tripod import TRIPOD_ITEMS
 from polydx.report.view import View
-from polydx.report.words import DASH, counted, listed, number
+from polydx.report.words import DASH, listed, number, percent
 
 CURVES = {"loss": "training patients", "monitor": "inner patients (held out inside training)"}
 
 
 def what_was_done(view: View) -> Section:
     """Return everything needed to judge and repeat the run."""
-    blocks: list[Block] = [Heading("Recipes"), _recipes(view), Text(_tuned(view)), Heading("Validation"), _validation(view)]
+    blocks: list[Block] = [
+        Heading("Recipes"),
+        _recipes(view),
+        Text(_tuned(view)),
+        Heading("Validation"),
+        _validation(view),
+    ]
     blocks += _learning(view)
     blocks += _spectra(view)
     blocks += [Heading("Where it ran"), _environment(view), Heading("How to repeat it"), *_repeat(view)]
@@ -47,28 +55,48 @@ def _recipes(view: View) -> Table:
     rows = []
     for name, config in view.run.config.recipes.items():
         found = config.model_dump(mode="json", exclude_none=True)
-        parts = [f"{key.replace('_', ' ')}: {plain(value)}" for key, value in found.items() if key != "kind" and value not in ({}, [])]
+        parts = [
+            f"{key.replace('_', ' ')}: {plain(value)}"
+            for key, value in found.items()
+            if key != "kind" and value not in ({}, [])
+        ]
         seconds = view.metrics.get(name, {}).get("seconds", {})
         spent = [number(seconds.get(k), 1) for k in ("fit", "predict")]
         rows.append([name, str(found["kind"]), "; ".join(parts), *spent])
-    caption = "Recipes as run, defaults included; seconds are summed over all folds and seeds, as measured on the machine below, and vary."
+    caption = (
+        "Recipes as run, defaults included; seconds are summed over all folds and seeds, as measured on the machine"
+        " below, and vary."
+    )
     return Table(caption, ["recipe", "kind", "settings", "s fitting", "s predicting"], rows, numbers=3)
 
 
 def _tuned(view: View) -> str:
     """Say what was chosen on which patients."""
-    found = ["What was tuned on what: settings were fixed in the configuration before the run; nothing was chosen on test patients."]
+    found = [
+        "What was tuned on what: settings were fixed in the configuration before the run; nothing was chosen on test"
+        " patients."
+    ]
     for name, config in view.run.config.recipes.items():
         if config.kind == "network":
             t = config.training
             if t.patience is None:
                 found.append(f"{name}: trained for {t.epochs} epochs, no early stopping.")
             else:
-                found.append(f"{name}: epoch chosen by the loss of inner patients, {t.inner_share:.0%} of the training patients of each fold.")
+                found.append(
+                    f"{name}: epoch chosen by the loss of inner patients, {percent(t.inner_share)} of the training"
+                    " patients of each fold."
+                )
+    for name, config in view.run.config.recipes.items():
+        for task, point in (config.operating_point or {}).items():
+            whom = "every two-class task" if task == "*" else task
+            found.append(f"{name}: threshold of {whom} by the rule {plain(point.model_dump(exclude_none=True))}.")
     cuts = view.run.predictions[["recipe", "task", "threshold"]].dropna().drop_duplicates()
     for (recipe, task), own in cuts.groupby(["recipe", "task"], sort=False):
         low, high = own["threshold"].min(), own["threshold"].max()
-        found.append(f"{recipe}, {task}: threshold fitted inside the training part of each fold ({number(low)} to {number(high)}).")
+        found.append(
+            f"{recipe}, {task}: threshold fitted inside the training part of each fold ({number(low)} to"
+            f" {number(high)})."
+        )
     if cuts.empty:
         found.append("Two-class tasks are decided at a probability of 0.5, others by the largest probability.")
     return " ".join(found)
@@ -77,11 +105,27 @@ def _tuned(view: View) -> str:
 def _validation(view: View) -> Table:
     v = view.run.config.validation
     primary = v.primary
-    declared = DASH if primary is None else f"{primary.metric} of {primary.recipe}, task {primary.task}, {primary.level} level, against {listed(primary.opponents) if primary.opponents else 'all others'}"
-    rows = [
+    declared = (
+        DASH
+        if primary is None
+        else (
+            f"{primary.metric} of {primary.recipe}, task {primary.task}, {primary.level} level, against"
+            f" {listed(primary.opponents) if primary.opponents else 'all others'}"
+        )
+    )
+    rows: list[list[str]] = [
         ["split", v.split],
         ["folds", str(view.run.metrics.get("folds", v.folds))],
-        ["stratified by", v.stratify or "the first task"],
+        [
+            "stratified by",
+            (
+                plain(v.stratify)
+                if v.stratify
+                else "the task of the primary endpoint, else the first"
+                if "stratified" in v.split
+                else DASH
+            ),
+        ],
         ["seeds", ", ".join(map(str, v.seeds))],
         ["resamples of patients", str(v.bootstrap)],
         ["threads a fit", str(v.threads_per_fit)],
@@ -98,11 +142,15 @@ def learning_frame(history: pd.DataFrame) -> pd.DataFrame:
             continue
         own = history.dropna(subset=[column]).groupby(["recipe", "epoch"], sort=False)[column]
         if own.ngroups:
-            found = own.agg(median="median", low=lambda x: x.quantile(0.1), high=lambda x: x.quantile(0.9), fits="size").reset_index()
+            found = own.agg(
+                median="median", low=lambda x: x.quantile(0.1), high=lambda x: x.quantile(0.9), fits="size"
+            ).reset_index()
             frames.append(found.assign(curve=label))
     if not frames:
         return pd.DataFrame(columns=["recipe", "curve", "epoch", "median", "low", "high", "fits"])
-    return pd.concat(frames, ignore_index=True).sort_values(["recipe", "curve", "epoch"], ascending=[True, False, True], ignore_index=True)
+    return pd.concat(frames, ignore_index=True).sort_values(
+        ["recipe", "curve", "epoch"], ascending=[True, False, True], ignore_index=True
+    )
 
 
 def _learning(view: View) -> list[Block]:
@@ -117,8 +165,13 @@ def _learning(view: View) -> list[Block]:
         best = {str(r): sorted(own["epoch"]) for r, own in history[history["best"] == 1].groupby("recipe")}
     fits = history.drop_duplicates(["recipe", "seed", "fold"]).groupby("recipe").size()
     told = listed([f"{recipe} {counted(int(n), 'fit')}" for recipe, n in fits.items()])
-    caption = f"Learning curves ({told}): median over fits, band from the 10th to the 90th percentile of the fits still running at that epoch; green ticks: epochs whose weights were kept. No test patient is in either curve."
-    figure = picture(view, "learning-curves", lambda: learning_curves(data, best), caption, f"Loss by epoch: {told}", data)
+    caption = (
+        f"Learning curves ({told}): median over fits, band from the 10th to the 90th percentile of the fits still"
+        " running at that epoch; green ticks: epochs whose weights were kept. No test patient is in either curve."
+    )
+    figure = picture(
+        view, "learning-curves", lambda: learning_curves(data, best), caption, f"Loss by epoch: {told}", data
+    )
     return [Heading("Learning curves"), figure]
 
 
@@ -129,15 +182,36 @@ def _spectra(view: View) -> list[Block]:
             if not found["classes"]:
                 continue
             people = listed([f"{own['patients']} {name}" for name, own in found["classes"].items()])
-            caption = f"{modality}: mean spectrum of each class of {task} ({people}, patients in brackets in the figure), before any preprocessing. Lines: mean of the patients' mean spectra; bands: one standard deviation between patients."
-            frame = pd.DataFrame({"cm-1": found["axis"]} | {f"{name} {key}": own[key] for name, own in found["classes"].items() for key in ("mean", "sd")})
-            blocks.append(picture(view, f"spectra-{modality}-{task}", lambda f=found: class_spectra(f["axis"], f["classes"]), caption, f"Mean spectra of {people}", frame))  # type: ignore[misc]
+            caption = (
+                f"{modality}: mean spectrum of each class of {task} ({people}, patients in brackets in the figure),"
+                " before any preprocessing. Lines: mean of the patients' mean spectra; bands: one standard deviation"
+                " between patients."
+            )
+            frame = pd.DataFrame(
+                {"cm-1": found["axis"]}
+                | {f"{name} {key}": own[key] for name, own in found["classes"].items() for key in ("mean", "sd")}
+            )
+            blocks.append(
+                picture(
+                    view,
+                    f"spectra-{modality}-{task}",
+                    partial(class_spectra, found["axis"], found["classes"]),
+                    caption,
+                    f"Mean spectra of {people}",
+                    frame,
+                )
+            )
     return [Heading("Mean spectra"), *blocks] if blocks else []
 
 
 def _environment(view: View) -> Table:
     e = view.run.environment
-    rows = [["polydx", str(e.get("polydx", DASH))], ["Python", str(e.get("python", DASH))], ["system", str(e.get("system", DASH))], ["cores", str(e.get("cores", DASH))]]
+    rows = [
+        ["polydx", str(e.get("polydx", DASH))],
+        ["Python", str(e.get("python", DASH))],
+        ["system", str(e.get("system", DASH))],
+        ["cores", str(e.get("cores", DASH))],
+    ]
     rows += [[name, str(version)] for name, version in e.get("packages", {}).items()]
     return Table("Versions and machine.", ["what", "version"], rows, numbers=9)
 
@@ -145,7 +219,13 @@ def _environment(view: View) -> Table:
 def _repeat(view: View) -> list[Block]:
     config = view.run.config
     if config.study.samples is not None:  # where the file lay on somebody's disk is nobody else's business
-        config = config.model_copy(update={"study": config.study.model_copy(update={"samples": config.study.samples.__class__(config.study.samples.name)})})
+        config = config.model_copy(
+            update={
+                "study": config.study.model_copy(
+                    update={"samples": config.study.samples.__class__(config.study.samples.name)}
+                )
+            }
+        )
     data = " --data DIR" if config.study.dataset is not None and not view.simulated else ""
     return [
         Text("In the run folder, with the versions above; the same machine gives the same predictions, byte for byte:"),
@@ -155,5 +235,8 @@ def _repeat(view: View) -> list[Block]:
 
 
 def _tripod() -> Table:
-    caption = "Items of TRIPOD+AI (Collins et al. 2024, BMJ 385:e078378), shortened, and where they are answered; 'authors' marks what no software can know."
+    caption = (
+        "Items of TRIPOD+AI (Collins et al. 2024, BMJ 385:e078378), shortened, and where they are answered; 'authors'"
+        " marks what no software can know."
+    )
     return Table(caption, ["item", "what", "where"], [list(row) for row in TRIPOD_ITEMS], numbers=9)

@@ -11,7 +11,12 @@ from polydx.report.view import View, answers
 
 def where_does_it_fail(view: View) -> Section:
     """Return confusion, patients, curves, failures and subgroups a task; then what was missing."""
-    blocks: list[Block] = [Text("Shown is the recipe of the declared endpoint (without one: the first of the configuration, never the best); the others open on a click.")]
+    blocks: list[Block] = [
+        Text(
+            "Shown is the recipe of the declared endpoint (without one: the first of the configuration, never the"
+            " best); the others open on a click."
+        )
+    ]
     for task in view.tasks:
         blocks.append(Heading(task))
         blocks += _task(view, task)
@@ -34,6 +39,10 @@ def _task(view: View, task: str) -> list[Block]:
     blocks += subgroups(view, task, level, own)
     for other in (r for r in outcomes.recipes if r != shown):
         own = answers(outcomes, other)
-        inside = [confusion_picture(view, task, level, own), dots_picture(view, task, level, own), *failures(view, task, level, own)]
+        inside = [
+            confusion_picture(view, task, level, own),
+            dots_picture(view, task, level, own),
+            *failures(view, task, level, own),
+        ]
         blocks.append(Details(f"{task}: {other}", inside))
     return blocks

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from polydx.report.blocks import Block, Cell, Details, Heading, Notice, Section, Table, Text
-from polydx.report.sections.common import asked, metric_cell, units, where_of
+from polydx.report.sections.common import asked, many, metric_cell, seeds_of, where_of
 from polydx.report.view import View
-from polydx.report.words import INTERVAL_NAMES, estimate, listed, metric_name, seeds_phrase
+from polydx.report.words import INTERVAL_NAMES, interval, listed, metric_name, number, seeds_phrase
 from polydx.validation.metrics import METRICS, PER_CLASS
 
 TWO_CLASS = ("auroc", "accuracy", "balanced_accuracy", "sensitivity", "specificity")
 MULTI_CLASS = ("auroc", "accuracy", "balanced_accuracy", "f1")
 WITHIN = "mean_within_patient_accuracy"
-FEW_PATIENTS = 30
+FEW_PATIENTS, FEW_OF_A_CLASS = 50, 20
 
 
 def how_good(view: View) -> Section:
@@ -40,8 +40,15 @@ def headline(view: View) -> list[Block]:
     figures = view.figures(recipe, task, level) if recipe in view.metrics else None
     if figures is None:
         reason = view.reason(task, level) if recipe in view.metrics else "the run has no such recipe"
-        return [Notice("warning", f"Declared endpoint: {metric_name(metric)} of {recipe} for {task}, per {level}: not available, {reason}.")]
-    found = figures["mean_within_patient_accuracy" if metric == WITHIN else metric] if metric in figures else None
+        return [
+            Notice(
+                "warning",
+                f"Declared endpoint: {metric_name(metric)} of {recipe} for {task}, per {level}: not available,"
+                f" {reason}.",
+            )
+        ]
+    within = view.metrics[recipe]["tasks"][task].get(WITHIN) if level == "sample" else None
+    found = within if metric == WITHIN else figures.get(metric)
     return [Notice("headline", _headline_text(view, recipe, task, level, metric, figures, found))]
 
 
@@ -53,12 +60,20 @@ def _headline_text(
     about = f"{figures['n']} samples of {people}" if level == "sample" else people
     if found is None or found.get("estimate") is None:
         reason = (found or {}).get("reason", "not computed")
-        return f"Declared endpoint: {metric_name(metric)} of {recipe} for {task}, {level} level, in {about}: not defined, {reason}."
+        return (
+            f"Declared endpoint: {metric_name(metric)} of {recipe} for {task}, {level} level, in {about}: not defined,"
+            f" {reason}."
+        )
     method = INTERVAL_NAMES.get(found.get("method", ""), "")
-    how = f"95 % interval, {method}" if method else f"no interval: {found.get('reason', 'not computed')}"
+    how = (
+        f"95 % interval {interval(found)}, {method}"
+        if method
+        else f"no interval: {found.get('reason', 'not computed')}"
+    )
     return (
-        f"Declared endpoint: recipe {recipe}, task {task}, {level} level: {metric_name(metric)} {estimate(found)} "
-        f"({how}{seeds_phrase(len(view.run.metrics.get('seeds', [0])))}) in {about}, each predicted by models fitted without them."
+        f"Declared endpoint: recipe {recipe}, task {task}, {level} level: {metric_name(metric)}"
+        f" {number(found['estimate'])} ({how}{seeds_phrase(seeds_of(view))}) in {about}, each predicted by models"
+        " fitted without them."
     )
 
 
@@ -68,10 +83,14 @@ def _level_tables(view: View, task: str, level: str) -> list[Block]:
         return [Text(f"{level.capitalize()} level: {view.reason(task, level)}.")]
     first = view.figures(recipes[0], task, level) or {}
     blocks: list[Block] = []
-    if level == view.level(task) and first["n_patients"] < FEW_PATIENTS:
-        blocks.append(Notice("warning", f"Only {first['n_patients']} patients are labelled for {task}: read the intervals, not the estimates."))
+    fewest = min(first["classes"].values())
+    if level == view.level(task) and (first["n_patients"] < FEW_PATIENTS or fewest < FEW_OF_A_CLASS):
+        told = listed([f"{n} {name}" for name, n in first["classes"].items()])
+        blocks.append(Notice("warning", f"Few patients for {task} ({told}): read the intervals, not the estimates."))
     blocks.append(_main_table(view, task, level, recipes, first))
-    blocks.append(Details(f"All metrics, {level} level, with the interval method", [_all_metrics(view, task, level, recipes)]))
+    blocks.append(
+        Details(f"All metrics, {level} level, with the interval method", [_all_metrics(view, task, level, recipes)])
+    )
     if len(first["per_class"]) > 2:
         tables = [_per_class(view, task, level, recipe) for recipe in recipes]
         blocks.append(Details(f"Each class against the rest, {level} level", tables))
@@ -84,15 +103,23 @@ def _main_table(view: View, task: str, level: str, recipes: list[str], first: di
     rows = []
     for recipe in recipes:
         found = view.figures(recipe, task, level) or {}
-        cells = [metric_cell(found[m], notes, where_of(recipe, m), strong=_declared(view, recipe, task, level, m)) for m in metrics]
+        cells = [
+            metric_cell(found[m], notes, where_of(recipe, m), strong=_declared(view, recipe, task, level, m))
+            for m in metrics
+        ]
         if level == "sample":
             within = view.metrics[recipe]["tasks"][task].get(WITHIN)
-            cells.append(metric_cell(within, notes, where_of(recipe, WITHIN), strong=_declared(view, recipe, task, level, WITHIN)))
+            cells.append(
+                metric_cell(
+                    within, notes, where_of(recipe, WITHIN), strong=_declared(view, recipe, task, level, WITHIN)
+                )
+            )
         rows.append([Cell(recipe), *cells])
     head = ["recipe", *map(metric_name, metrics), *([metric_name(WITHIN)] if level == "sample" else [])]
-    people = f" of {first['n_patients']} patients" if level == "sample" else ""
     averaged = "" if len(first["per_class"]) == 2 else " AUROC and F1 are means over classes, each against the rest."
-    caption = f"{task}, {level} level: {units(level, first['n'])}{people}; estimate with 95 % interval.{averaged}"
+    caption = (
+        f"{task}, {level} level: {many(level, first['n'], first['n_patients'])}; estimate with 95 % interval.{averaged}"
+    )
     return Table(caption, head, rows, list(notes))
 
 
@@ -110,26 +137,43 @@ def _all_metrics(view: View, task: str, level: str, recipes: list[str]) -> Table
             found = (view.figures(recipe, task, level) or {})[metric]
             cell = metric_cell(found, notes, where_of(recipe, metric))
             method = INTERVAL_NAMES.get(found.get("method", ""), "")
-            cells.append(Cell(cell.text, f"{cell.small} {method}".strip()))
+            spread = f"SD over seeds {number(found['sd_seeds'])}" if found.get("sd_seeds") is not None else ""
+            cells.append(Cell(cell.text, f"{cell.small} {method}".strip(), extra=spread))
         rows.append([Cell(metric_name(metric)), *cells])
-    return Table(f"{task}, {level} level: all metrics, with 95 % interval and its method.", ["metric", *recipes], rows, list(notes))
+    return Table(
+        f"{task}, {level} level: all metrics, with 95 % interval and its method.",
+        ["metric", *recipes],
+        rows,
+        list(notes),
+    )
 
 
 def _per_class(view: View, task: str, level: str, recipe: str) -> Table:
     notes: dict[str, None] = {}
     found = (view.figures(recipe, task, level) or {})["per_class"]
     metrics = [m for m in PER_CLASS if m in ("auroc", "sensitivity", "specificity", "ppv", "npv", "f1")]
-    rows = [
+    rows: list[list[str | Cell]] = [
         [Cell(label), str(own["n"]), *(metric_cell(own[m], notes, f"{label}, {metric_name(m)}") for m in metrics)]
         for label, own in found.items()
     ]
-    return Table(f"{recipe}: {task}, {level} level, one class against the rest.", ["class", "n", *map(metric_name, metrics)], rows, list(notes))
+    return Table(
+        f"{recipe}: {task}, {level} level, one class against the rest.",
+        ["class", "n", *map(metric_name, metrics)],
+        rows,
+        list(notes),
+    )
 
 
 def _reading_help(view: View) -> str:
     resamples = view.run.metrics.get("resamples", 0)
     return (
-        "Intervals are 95 %. Proportions over patients: Wilson. AUROC of two classes over patients: DeLong on the logit scale. "
-        f"Everything else: {resamples} resamples of patients (never of samples), stratified by class. Bold: the declared endpoint."
-        + (" Figures are means over seeds of each seed's metric; SD over seeds is the spread of repetitions, not of patients." if len(view.run.metrics.get("seeds", [0])) > 1 else "")
+        "Intervals are 95 %. Proportions over patients: Wilson. AUROC of two classes over patients: DeLong on the"
+        f" logit scale. Everything else: {resamples} resamples of patients (never of samples), stratified by class."
+        " Bold: the declared endpoint."
+        + (
+            " Figures are means over seeds of each seed's metric; SD over seeds is the spread of repetitions, not of"
+            " patients."
+            if seeds_of(view) > 1
+            else ""
+        )
     )

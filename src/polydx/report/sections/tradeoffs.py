@@ -7,15 +7,15 @@ import pandas as pd
 
 from polydx.report.blocks import Picture
 from polydx.report.figures.curves import decision_curve, roc_panels
-from polydx.report.sections.common import picture, units
+from polydx.report.sections.common import many, picture, seeds_of
 from polydx.report.view import View
-from polydx.report.words import seeds_phrase
+from polydx.report.words import percent, seeds_phrase
 from polydx.validation.curves import net_benefit, roc_band
 from polydx.validation.outcomes import Outcomes
 
 MOST_CURVES = 6
 WORK = 2_000_000  # units x resamples
-THRESHOLDS = np.linspace(0.01, 0.99, 99)
+THRESHOLDS = np.linspace(0.01, 0.9, 90)
 
 
 def roc_picture(view: View, task: str, level: str, outcomes: Outcomes, shown: str) -> Picture:
@@ -37,14 +37,18 @@ def roc_picture(view: View, task: str, level: str, outcomes: Outcomes, shown: st
             band = roc_band(own[tested], scores[:, tested, code], patients, resamples, rng)
             frames.append(pd.DataFrame({"panel": outcomes.classes[code], "curve": recipe, **band._asdict()}))
     data = pd.concat(frames, ignore_index=True)
-    against = f"{outcomes.classes[codes[0]]} against the other" if two else f"{shown}, each class against the rest"
+    against = (
+        f"{outcomes.classes[codes[0]]} against {outcomes.classes[1 - codes[0]]}"
+        if two
+        else f"{shown}, each class against the rest"
+    )
     others = "; thin: the other recipes, without band" if len(recipes) > 1 else ""
     caption = (
-        f"{task}: ROC, {against}, {units(level, len(outcomes))} of {len(outcomes.patient_names)} patients"
-        f"{seeds_phrase(len(view.run.metrics.get('seeds', [0])))}. Band: pointwise 95 %, {resamples} resamples of patients{others}."
+        f"{task}: ROC curve, {against}, {many(level, len(outcomes), len(outcomes.patient_names))}"
+        f"{seeds_phrase(seeds_of(view))}. Band: pointwise 95 %, {resamples} resamples of patients{others}."
     )
     alt = f"ROC curves for {task} of {', '.join(recipes)}"
-    return picture(view, f"roc-{task}", lambda: roc_panels(data, shown), caption, alt, data)
+    return picture(view, f"roc-{task}", lambda: roc_panels(data, shown, list(view.metrics)), caption, alt, data)
 
 
 def decision_picture(view: View, task: str, level: str, outcomes: Outcomes, shown: str) -> Picture:
@@ -63,8 +67,12 @@ def decision_picture(view: View, task: str, level: str, outcomes: Outcomes, show
         data["treat all"] = each[0].treat_all
     share = float((outcomes.labels == code).mean())
     caption = (
-        f"{task}: decision curve (Vickers & Elkin 2006), {units(level, len(outcomes))}, without intervals. Net benefit counts a true positive as 1 and weighs "
-        f"a false one by the odds of the threshold. It holds for a population in which {share:.0%} are {event}, as here."
+        f"{task}: decision curve (Vickers & Elkin 2006),"
+        f" {many(level, len(outcomes), len(outcomes.patient_names))}{seeds_phrase(seeds_of(view))}, without intervals."
+        " Net benefit counts a true positive as 1 and weighs a false one by the odds of the threshold. It holds for a"
+        f" population in which {percent(share)} are {event}, as here."
     )
     alt = f"Net benefit by threshold for {', '.join(recipes)}, against acting on everyone and on no one"
-    return picture(view, f"decision-{task}", lambda: decision_curve(data, event), caption, alt, data)
+    return picture(
+        view, f"decision-{task}", lambda: decision_curve(data, event, list(view.metrics)), caption, alt, data
+    )

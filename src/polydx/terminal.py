@@ -1,0 +1,176 @@
+"""What the command line shows: progress, studies, findings, runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.progress import Progress as Bar
+from rich.table import Table
+
+WIDE = 120
+"""Columns where there is no terminal to ask."""
+
+out, err = Console(highlight=False), Console(stderr=True, highlight=False)
+
+
+class Terminal:
+    """Progress on a terminal: a bar; elsewhere: plain lines."""
+
+    def __init__(self) -> None:
+        self.bar: Bar | None = None
+        self.task: Any = None
+        self.done = self.total = 0
+        self.what = ""
+
+    def begin(self, what: str, total: int) -> None:
+        """Start a bar."""
+        self.close()
+        self.what, self.total, self.done = what, total, 0
+        if err.is_terminal:
+            columns = (
+                TextColumn("{task.fields[what]:<28}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeElapsedColumn(),
+                TimeRemainingColumn(),
+            )
+            self.bar = Bar(*columns, console=err)
+            self.bar.start()
+            self.task = self.bar.add_task("", total=total, what=what)
+
+    def step(self, what: str) -> None:
+        """Advance it."""
+        self.done += 1
+        if self.bar is not None:
+            self.bar.update(self.task, advance=1, what=what)
+        elif self.done == self.total or self.done % max(1, self.total // 20) == 0:
+            err.print(f"{self.what} {self.done}/{self.total}: {what}")
+
+    def say(self, text: str) -> None:
+        """Print a line above the bar."""
+        err.print(text, markup=False)
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        if self.bar is not None:
+            self.bar.stop()
+            self.bar = None
+
+
+@contextmanager
+def progress() -> Iterator[Terminal]:
+    """Give a progress display that is closed however the work ends."""
+    terminal = Terminal()
+    try:
+        yield terminal
+    finally:
+        terminal.close()
+
+
+def print_study(study: Any) -> None:
+    """Print what a study holds."""
+    described = study.describe()
+    label = " [SIMULATED]" if described["simulated"] else ""
+    out.print(
+        f"{described['name']}{label}: {described['samples']} samples of {described['patients']} patients", markup=False
+    )
+    for name, m in described["modalities"].items():
+        extent = f", {m['points']} points {m['from']:g}-{m['to']:g} cm^-1" if "points" in m else ""
+        out.print(f"  {name}: {m['rows']} {m['kind']}{extent}; {m['samples_without']} samples without", markup=False)
+    for name, t in described["tasks"].items():
+        classes = ", ".join(f"{c} {n['patients']} ({n['samples']})" for c, n in t["classes"].items())
+        out.print(
+            f"  {name} ({t['level']}): patients (samples) {classes}; {t['unlabelled']} samples unlabelled", markup=False
+        )
+    for note in described["notes"]:
+        out.print(f"  note: {note}", markup=False)
+
+
+def print_findings(findings: list[Any]) -> None:
+    """Print the findings of the checks, one a line."""
+    for f in findings:
+        out.print(f"{f.severity}: {f.check}: {f.where}: {f.message}", markup=False)
+    if not findings:
+        out.print("no problems found")
+
+
+def print_run(folder: Path) -> None:
+    """Print the table that matters and where the report is."""
+    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    simulated = " (SIMULATED)" if metrics["simulated"] else ""
+    table = Table(title=f"{metrics['study']}{simulated}: {metrics['split']}, 95 % intervals", box=box.SIMPLE)
+    for column in ("task", "recipe", "n", "AUROC", "accuracy", "balanced accuracy"):
+        table.add_column(column, no_wrap=True)
+    for task in next(iter(metrics["recipes"].values()))["tasks"]:
+        for recipe, found in metrics["recipes"].items():
+            table.add_row(task, recipe, *_row(found["tasks"][task]))
+    console = out if out.is_terminal else Console(width=WIDE, highlight=False)
+    console.print(table)
+    print_endpoint(metrics)
+    out.print(f"report: {folder / 'report.html'}", soft_wrap=True, markup=False)
+
+
+def print_endpoint(metrics: Mapping[str, Any]) -> None:
+    """Print the comparisons of the declared endpoint, each in one line."""
+    for c in metrics["comparisons"]:
+        if c.get("difference") is None:
+            out.print(f"{c['a']} - {c['b']}: no test ({c.get('reason', 'unknown')})", markup=False)
+            continue
+        out.print(
+            f"primary endpoint, {c['metric']} of {c['task']} by {c['level']}: {c['a']} - {c['b']} = "
+            f"{c['difference']:+.3f} ({c['low']:+.3f} to {c['high']:+.3f}), p = {c['p_holm']:.3g} ({c['test']}, Holm)",
+            markup=False,
+            soft_wrap=True,
+        )
+
+
+def _row(levels: Mapping[str, Any]) -> list[str]:
+    level = "patient" if levels.get("patient") else "sample"
+    found = levels.get(level) or {}
+    cells = [_interval(found.get(k)) for k in ("auroc", "accuracy", "balanced_accuracy")]
+    return [f"{found['n']} {level}s" if "n" in found else "-", *cells]
+
+
+def _interval(found: Any) -> str:
+    if not found or found.get("estimate") is None:
+        return "-"
+    if found.get("low") is None:
+        return f"{found['estimate']:.3f}"
+    return f"{found['estimate']:.3f} ({found['low']:.3f}-{found['high']:.3f})"
+
+
+@contextmanager
+def download_bar(what: str) -> Iterator[Any]:
+    """Give a callback (bytes done, bytes in all or None) that draws a download."""
+    if not err.is_terminal:
+        yield _told_downloads(what)
+        return
+    with Bar(TextColumn(what), BarColumn(), DownloadColumn(), TimeRemainingColumn(), console=err) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _told_downloads(what: str) -> Any:
+    """Tell a log every 10 MiB."""
+    told = [-1]
+
+    def tell(done: int, total: int | None) -> None:
+        if done // (10 << 20) > told[0]:
+            told[0] = done // (10 << 20)
+            err.print(f"{what}: {done >> 20} MiB" + (f" of {total >> 20} MiB" if total else ""))
+
+    return tell
