@@ -163,10 +163,8 @@ def test_unlabelled_patients_are_split_too(make_study):
 def test_every_split_keeps_patients_apart_and_tests_a_sample_at_most_once(split, people, most, gaps, seed):
     rng = np.random.default_rng(seed)
     owner = np.repeat(np.arange(people), rng.integers(1, most + 1, people))
-    places = np.arange(people) // 2 % 3
-    named = np.where(
-        gaps & (rng.random(len(owner)) < 0.2), None, np.array(["x", "y", "z"], dtype=object)[places][owner]
-    )
+    named = np.array(["x", "y", "z"], dtype=object)[owner // 2 % 3]
+    named[gaps & (owner >= 6) & (rng.random(len(owner)) < 0.3)] = None  # the first six keep both classes in each fold
     study = cohort(owner, {"a": owner % 2}, fold=named, centre=named)
     folds = make_folds(study, section(split), seed)
     tested = np.concatenate([f.test for f in folds])
@@ -239,6 +237,38 @@ def test_a_class_of_one_patient_does_not_change_the_first_draw():
         np.testing.assert_array_equal(fold.test, test)
 
 
+def test_a_class_that_no_draw_can_keep_costs_one_draw_only(monkeypatch):
+    draws, plain = [], patients._draw
+    monkeypatch.setattr(patients, "_draw", lambda *given, **more: draws.append(given) or plain(*given, **more))
+    stratified_group_k_fold(np.arange(10), np.array([2] + [0, 1, 0] * 3), 2, 0)
+    assert len(draws) == 1
+
+
+def test_where_every_draw_loses_a_class_the_first_that_loses_least_is_taken(monkeypatch):
+    codes = np.array([0, 0, 1, 1, 2, 2, 2, 2])
+    loses_two, loses_one, also_one = (
+        ([0, 1, 2, 3], [4, 5, 6, 7]),
+        ([0, 1, 2, 4], [3, 5, 6, 7]),
+        ([2, 3, 4], [0, 1, 5, 6, 7]),
+    )
+
+    def draw(groups, codes, folds, seed, *, stratify):
+        test, train = {3 + 1009: loses_one, 3 + 2018: also_one}.get(seed, loses_two)
+        return [Fold(0, np.array(train), np.array(test))]
+
+    monkeypatch.setattr(patients, "_draw", draw)
+    (fold,) = stratified_group_k_fold(np.arange(8), codes, 2, 3)
+    assert list(fold.test) == loses_one[0]
+
+
+def test_folds_that_share_a_patient_are_stopped_whoever_drew_them(make_study, monkeypatch):
+    study = make_study(patients=4, each=2)
+    torn = [Fold(0, np.array([0, 2, 4, 6]), np.array([1, 3, 5, 7]))]
+    monkeypatch.setitem(SPLITS, "group-k-fold", lambda *_: torn)
+    with pytest.raises(LeakageError, match="patient 'tiny/p00' stands on both sides of fold 0"):
+        make_folds(study, section("group-k-fold"), 0)
+
+
 def test_an_inner_split_never_trains_without_a_class_that_it_tests():
     owner = np.repeat(np.arange(12), 2)
     study = cohort(owner, {"a": np.where(owner == 7, 2, owner % 2)})
@@ -287,6 +317,12 @@ def test_given_roles_are_one_fold_and_other_rows_are_left_out_aloud():
     assert describe_split(section("predefined"), [fold]) == "training and test patients as given in column 'fold'"
 
 
+def test_a_class_that_only_rows_left_out_have_is_not_missed():
+    study = cohort(np.arange(8), {"a": [0, 2, 0, 2, 0, 2, 1, 1]}, fold=["train"] * 4 + ["test"] * 2 + [None] * 2)
+    (fold,) = make_folds(study, section("predefined"), 0)
+    assert fold_notes(study, [fold]) == ["left out, in no fold: 2 samples, among them all samples of 2 patients"]
+
+
 def test_a_patient_in_two_given_folds_is_leakage_and_all_are_named():
     owner = np.repeat(np.arange(4), 2)
     for values in (["1", "2", "1", "1", "2", "1", "2", "2"], ["train", "test"] + ["train"] * 2 + ["test", "train"] * 2):
@@ -315,6 +351,14 @@ def test_each_centre_is_tested_by_models_that_saw_the_others_alone():
         ({"Graz"}, {"Wien"}, "Wien"),
     ]
     assert describe_split(asked, folds) == "leave one centre out by column 'hospital', 2 folds ('Graz', 'Wien')"
+
+
+def test_samples_without_a_centre_are_on_no_side():
+    owner = np.arange(10)
+    study = cohort(owner, {"a": owner % 2}, centre=[*"xxyyxxyy", None, " "])
+    folds = make_folds(study, section("leave-one-centre-out"), 0)
+    assert [sorted([*f.train, *f.test]) for f in folds] == [list(range(8))] * 2
+    assert fold_notes(study, folds) == ["left out, in no fold: 2 samples, among them all samples of 2 patients"]
 
 
 @pytest.mark.parametrize(
@@ -361,7 +405,7 @@ def test_rare_combinations_fall_back_on_the_leading_tasks():
     owner = np.arange(12)
     a = np.array([0] * 6 + [1] * 6)
     b = np.array([0, 0, 0, 1, 1, 1] * 2)
-    c = np.array([0, 0, 0, 0, 1, 2, 0, 1, -1, 0, 0, 0])
+    c = np.array([0, 1, 2, 0, 1, 2, 0, 1, -1, 0, 0, 0])
     joint = joint_codes(owner, [a, b, c], 3)
     groups = [sorted(np.flatnonzero(joint == code).tolist()) for code in np.unique(joint)]
     assert sorted(groups) == [[0, 1, 2], [3, 4, 5], [6, 7, 8], [9, 10, 11]]

@@ -6,11 +6,20 @@ are reported at once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    field_validator,
+    model_validator,
+)
 
 from polydx.errors import ConfigError, Problem, counted
 from polydx.params import unknown
@@ -219,36 +228,191 @@ class HeadConfig(Strict):
     hidden: list[Annotated[int, Field(gt=0)]] = Field(default_factory=list)
     dropout: float = Field(0.0, ge=0, lt=1)
     batch_norm: bool = False
+    init_sd: float | None = Field(None, gt=0, description="linear weights from N(0, init_sd); torch's default if null")
 
 
-class TrainingConfig(Strict):
-    """How a network is fitted."""
+class Channels(Strict):
+    """Several pipelines over the same spectra, each a channel of the network's input."""
+
+    channels: list[list[Step]] = Field(min_length=1)
+
+
+def _steps_or_channels(found: Any) -> str:
+    return "channels" if isinstance(found, Mapping | Channels) else "steps"
+
+
+NetworkSteps: TypeAlias = Annotated[
+    Annotated[list[Step], Tag("steps")] | Annotated[Channels, Tag("channels")], Discriminator(_steps_or_channels)
+]
+
+
+class FitConfig(Strict):
+    """How weights are fitted; `TrainingOptions` says what each knob does."""
 
     epochs: int = Field(30, gt=0)
     batch_size: int = Field(32, gt=1)
     lr: float = Field(1e-3, gt=0)
     weight_decay: float = Field(1e-4, ge=0)
     optimiser: Literal["adam", "adamw", "sgd"] = "adamw"
-    schedule: Literal["none", "cosine", "onecycle"] = "none"
+    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.9, 0.999)
+    momentum: float = Field(0.9, ge=0, lt=1, description="of sgd")
+    schedule: Literal["none", "cosine", "onecycle", "step"] = "none"
+    warmup: float = Field(0.0, ge=0, description="epochs of linear growth before the schedule")
+    step_every: int = Field(50, gt=0)
+    step_factor: float = Field(0.5, gt=0)
     gradient_clip: float | None = Field(None, gt=0)
-    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    oversample: Literal["none", "patient", "class"] = "none"
+
+
+class TrainingConfig(FitConfig):
+    """How a network is fitted."""
+
+    precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
+    accelerator: Literal["cpu", "cuda", "mps", "auto"] = "cpu"
     patience: int | None = Field(8, gt=0, description="epochs without gain on inner patients before stopping")
     inner_share: float = Field(0.2, gt=0, lt=0.5, description="share of training patients kept for early stopping")
-    class_weights: Literal["none", "balanced"] = "balanced"
-    task_weights: dict[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
+    loss: Named = Open(name="cross_entropy")
+    losses: dict[str, Named] = Field(default_factory=dict, description="task -> loss, in place of `loss`")
+    class_weights: Literal["none", "balanced"] | dict[str, list[Annotated[float, Field(ge=0)]]] = "balanced"
+    task_weights: Literal["learned"] | dict[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
     label_smoothing: float = Field(0.0, ge=0, lt=1)
+    mixup: float = Field(0.0, ge=0, le=1, description="largest share of another row with the same labels")
+    layer_lr_decay: float = Field(1.0, gt=0, le=1, description="times the learning rate, from a stage to the one before")
+
+    @model_validator(mode="after")
+    def _halves_need_an_accelerator(self) -> TrainingConfig:
+        if self.precision == "16-mixed" and self.accelerator == "cpu":
+            raise ValueError("precision 16-mixed needs `accelerator: cuda`; on a CPU use bf16-mixed or 32-true")
+        return self
+
+
+class InitConfig(Strict):
+    """Weights to start from: a run folder, a model folder, or a file (.safetensors, .ckpt, .pt, .pth, .bin).
+
+    Of a run folder, `recipe`, `seed` and `fold` say whose weights. `modules` names the parts of the network to load;
+    `keep_head` loads the heads too. `axis` says what to do where the weights know another axis than the study's.
+    `head` names the task of the weights whose classes `head: mapped` maps.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_by_name=True, serialize_by_alias=True)
+
+    source: Path = Field(alias="from")
+    modules: list[str] = Field(default_factory=lambda: ["backbones"], min_length=1)
+    keep_head: bool = False
+    axis: Literal["refuse", "resample"] = "refuse"
+    recipe: str | None = None
+    seed: int | None = None
+    fold: int | None = None
+    head: str | None = None
+
+
+class PretrainConfig(FitConfig):
+    """A first fit of backbones and necks: on the training rows of each fold, or on another study in full."""
+
+    epochs: int = Field(50, gt=0)
+    batch_size: int = Field(64, gt=1)
+    weight_decay: float = Field(1e-6, ge=0)
+    optimiser: Literal["adam", "adamw", "sgd"] = "adam"
+    method: Literal["simclr", "supcon", "supervised"]
+    study: StudyConfig | None = None
+    task: str | None = Field(None, description="of supcon, and of supervised where not all tasks are meant")
+    temperature: float = Field(0.5, gt=0)
+    projection: tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]] = (512, 128)
+    augmentation: Steps | None = Field(None, description="what makes two views; the recipe's own if left out")
+    seed: int = Field(0, ge=0, description="of a pretraining on another study, which is the same in every fold")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named_study(cls, found: Any) -> Any:
+        """Read `dataset: NAME` as `study: {dataset: NAME}`."""
+        if isinstance(found, Mapping) and "dataset" in found:
+            if found.get("study") is not None:
+                raise ValueError("give either `dataset: NAME` or `study: {...}`, not both")
+            found = {**found, "study": {"dataset": found["dataset"]}}
+            del found["dataset"]
+        return found
+
+
+class Unfreeze(Strict):
+    """Gradual unfreezing: one more stage of the backbones learns every so many epochs, the last stage first."""
+
+    every: int = Field(gt=0)
 
 
 class NetworkConfig(RecipeBase):
-    """A backbone a modality, a neck, fusion, and one head a task."""
+    """A backbone a modality, a neck, fusion, and one head a task.
+
+    `freeze` names what keeps its weights: `raman.stem`, or `raman` for the whole backbone. `head: mapped` fits no
+    network: the classes that the source network of `init` knows are mapped to those of the task.
+    """
 
     kind: Literal["network"]
     backbones: dict[str, Named] = Field(min_length=1)
     neck: Named = Open(name="average")
+    necks: dict[str, Named] = Field(default_factory=dict, description="modality -> neck, in place of `neck`")
+    fusion: str = "concat"
     heads: dict[str, HeadConfig] = Field(default_factory=dict)
-    preprocessing: Steps = Field(default_factory=dict)
+    head: Literal["trained", "mapped"] = "trained"
+    preprocessing: dict[str, NetworkSteps] = Field(default_factory=dict)
     augmentation: Steps = Field(default_factory=dict)
+    init: InitConfig | None = None
+    pretrain: PretrainConfig | None = None
+    freeze: list[str] = Field(default_factory=list)
+    unfreeze: Unfreeze | None = None
     training: TrainingConfig = TrainingConfig()
+
+    @model_validator(mode="after")
+    def _one_source(self) -> NetworkConfig:
+        if self.head == "mapped" and (self.init is None or self.pretrain is not None):
+            raise ValueError("`head: mapped` uses a source network as it is: give `init: {from: ...}`, and no `pretrain`")
+        return self
+
+
+class CutConfig(Strict):
+    """Where features are cut: a stage of a network, named in `recipes:` or written in place.
+
+    Attributes:
+        source: in YAML `from`: the name of a network recipe, or a network.
+        network: the network of `source`.
+        stage: `<modality>.<stage>` or `embedding`.
+        pool: mean over the positions of the map, or all of them side by side.
+        steps: preprocessing of the features.
+        train: whether the network is fitted on the training rows first; else `init` and `pretrain` make its weights.
+        copies: augmented copies of each training row that the classical model learns from, too.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_by_name=True, serialize_by_alias=True)
+
+    source: str | None = Field(None, alias="from")
+    network: NetworkConfig | None = None
+    stage: str
+    pool: Literal["average", "flat"] = "average"
+    steps: list[Step] = Field(default_factory=list)
+    train: bool = True
+    copies: int = Field(0, ge=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _in_place(cls, found: Any) -> Any:
+        """Read `from: {backbones: ...}` as a network written in place."""
+        if not isinstance(found, Mapping) or not isinstance(found.get("from"), Mapping):
+            return found
+        return {**{k: v for k, v in found.items() if k != "from"}, "network": {"kind": "network", **found["from"]}}
+
+    @model_validator(mode="after")
+    def _some_network(self) -> CutConfig:
+        if self.source is None and self.network is None:
+            raise ValueError("`from` is missing: the name of a network recipe, or a network")
+        return self
+
+
+class FeatureConfig(RecipeBase):
+    """A classical model on the features of a network, all fitted in the fold."""
+
+    kind: Literal["features"]
+    features: CutConfig
+    model: str
+    params: dict[str, Any] = Field(default_factory=dict)
 
 
 class MemberReference(Strict):
@@ -256,6 +420,12 @@ class MemberReference(Strict):
 
     kind: Literal["recipe"]
     recipe: str
+
+
+def _refuse_odd_names(names: Iterable[str]) -> None:
+    odd = [name for name in names if not name.replace("-", "").replace("_", "").isalnum()]
+    if odd:
+        raise ValueError(f"recipe name {odd[0]!r}: use letters, digits, '-' and '_' (it names folders)")
 
 
 def _as_members(found: Any) -> Any:
@@ -284,10 +454,18 @@ class EnsembleConfig(RecipeBase):
     method: Literal["average", "stacking"] = "average"
     repeats: int = Field(1, ge=1)
 
+    @field_validator("members")
+    @classmethod
+    def _plain_names(cls, members: dict[str, Any]) -> dict[str, Any]:
+        _refuse_odd_names(members)
+        return members
 
-RecipeConfig: TypeAlias = Annotated[ClassicalConfig | NetworkConfig | EnsembleConfig, Field(discriminator="kind")]
+
+RecipeConfig: TypeAlias = Annotated[
+    ClassicalConfig | NetworkConfig | FeatureConfig | EnsembleConfig, Field(discriminator="kind")
+]
 MemberConfig: TypeAlias = Annotated[
-    ClassicalConfig | NetworkConfig | EnsembleConfig | MemberReference, Field(discriminator="kind")
+    ClassicalConfig | NetworkConfig | FeatureConfig | EnsembleConfig | MemberReference, Field(discriminator="kind")
 ]
 EnsembleConfig.model_rebuild()
 
@@ -409,9 +587,7 @@ class Config(Strict):
     @classmethod
     def _plain_names(cls, recipes: dict[str, Any]) -> dict[str, Any]:
         """Recipe names become folder names."""
-        odd = [n for n in recipes if not n.replace("-", "").replace("_", "").isalnum()]
-        if odd:
-            raise ValueError(f"recipe name {odd[0]!r}: use letters, digits, '-' and '_' (it names folders)")
+        _refuse_odd_names(recipes)
         return with_members(recipes)
 
     @model_validator(mode="after")

@@ -214,7 +214,9 @@ def test_axes_that_differ_by_rounding_are_one(folder):
 
 def test_axes_without_overlap_are_told(folder):
     (folder / "b.txt").write_text(spectrum(5, AXIS + 1000))
-    assert "do not overlap" in refused(folder)["modality 'raman'"]
+    ((where, what),) = refused(folder).items()
+    assert "b.txt" in where
+    assert "covers less than half of the study's usual" in what
 
 
 def test_clinical_values_are_typed_and_joined(folder):

@@ -21,6 +21,13 @@ MODELS = {
     "svm": {},
     "random_forest": {"n_estimators": 20},
     "xgboost": {"n_estimators": 10},
+    "lda": {},
+    "pls_da": {"components": 2},
+    "linear_svm": {},
+    "decision_tree": {},
+    "gradient_boosting": {"max_iter": 10},
+    "knn": {},
+    "mlp": {"hidden": [8], "epochs": 20, "lr": 0.02},
 }
 
 
@@ -74,7 +81,8 @@ def test_a_saved_model_predicts_as_the_fitted_one(make_study, model, classes):
     found = again.predict_proba(study)["disease"]
     np.testing.assert_allclose(found, expected, atol=1e-6)
     np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-12)
-    assert (found.argmax(axis=1) == study.label_codes("disease")).mean() > 0.8
+    least = 0.6 if model in ("knn", "pls_da", "linear_svm") else 0.8  # noise in 60 dimensions; the middle of 3 classes
+    assert (found.argmax(axis=1) == study.label_codes("disease")).mean() > least
 
 
 @pytest.mark.parametrize("kernel", ["linear", "poly", "sigmoid"])

@@ -19,6 +19,9 @@ from polydx.preprocessing.spectra import common_axis, resample_onto
 from polydx.study import Images, Modality, RowIndex, Spectra, Table
 
 Members = Sequence[Sequence[int]]
+LEAST_SHARED = 0.5
+"""Share of the usual axis a file must cover for the overlap of all files to be worth taking."""
+
 Pair = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
@@ -68,7 +71,7 @@ def _spectra(
     read = _read_files(reading, name, wanted, paths)
     if len(read) < len(paths):
         return None
-    spectra = _on_one_axis(reading, name, wanted, read)
+    spectra = _on_one_axis(reading, name, wanted, read, paths)
     if spectra is None:
         return None
     counts = np.cumsum([0, *(len(values) for values, _ in read.values())])
@@ -92,7 +95,9 @@ def _read_files(reading: Reading, name: str, wanted: SpectraConfig, paths: dict[
     return read
 
 
-def _on_one_axis(reading: Reading, name: str, wanted: SpectraConfig, read: dict[int, Pair]) -> Spectra | None:
+def _on_one_axis(
+    reading: Reading, name: str, wanted: SpectraConfig, read: dict[int, Pair], paths: dict[int, Path]
+) -> Spectra | None:
     axes = [axis for _, axis in read.values()]
     usual = usual_axis(axes)
     odd = next((i for i, (_, axis) in read.items() if not same_axis(axis, usual)), None)
@@ -103,6 +108,10 @@ def _on_one_axis(reading: Reading, name: str, wanted: SpectraConfig, read: dict[
     if wanted.axis == "refuse":
         what = "is on another axis than most of the files: set `axis: overlap` to resample"
         reading.problems.append(Problem(reading.row(odd), what))
+        return None
+    strangers = _strangers(reading, usual, read, paths)
+    if strangers:
+        reading.problems += strangers
         return None
     try:
         axis = common_axis(axes)
@@ -115,6 +124,23 @@ def _on_one_axis(reading: Reading, name: str, wanted: SpectraConfig, read: dict[
         f"({len(axis)} points, {axis[0]:g}-{axis[-1]:g} cm^-1)"
     )
     return Spectra(values.astype(np.float32), axis)
+
+
+def _strangers(
+    reading: Reading, usual: NDArray[np.float64], read: dict[int, Pair], paths: dict[int, Path]
+) -> list[Problem]:
+    """Name the files that cover less than half of the usual axis: the overlap of all would leave the others little."""
+    span = usual[-1] - usual[0]
+    found = []
+    for i, (_, axis) in read.items():
+        shared = min(axis[-1], usual[-1]) - max(axis[0], usual[0])
+        if shared < LEAST_SHARED * span:
+            what = (
+                f"axis {axis[0]:g}-{axis[-1]:g} cm^-1 covers less than half of the study's usual "
+                f"{usual[0]:g}-{usual[-1]:g}: leave the file out, or mend its axis"
+            )
+            found.append(Problem(f"{reading.row(i)}: {paths[i].name}", what))
+    return found
 
 
 def _wide(

@@ -7,37 +7,40 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from polydx.config import ClassicalConfig, NetworkConfig, RecipeConfig
+from polydx.config import ClassicalConfig, EnsembleConfig, NetworkConfig, RecipeConfig, with_members
 from polydx.errors import ConfigError, Problem, counted
 from polydx.recipes.classical import ClassicalRecipe
+from polydx.recipes.ensemble import EnsembleRecipe
 from polydx.recipes.estimators import estimator_problems
 from polydx.recipes.inputs import input_problems, spectral_modalities
 from polydx.recipes.protocol import Recipe
+from polydx.recipes.threshold import WithOperatingPoint, point_problems, resolve_points
 from polydx.study import Study
 
-_ADAPTER: TypeAdapter[ClassicalConfig | NetworkConfig] = TypeAdapter(RecipeConfig)
+AnyConfig = ClassicalConfig | NetworkConfig | EnsembleConfig
+_ADAPTER: TypeAdapter[AnyConfig] = TypeAdapter(RecipeConfig)
 
 
 def build_recipes(configs: Mapping[str, Any], study: Study, threads: int = 1) -> dict[str, Recipe]:
     """Return name -> recipe, checked against the study before anything is fitted.
 
     Args:
-        configs: name -> `ClassicalConfig`, `NetworkConfig` or the same as a plain dict.
+        configs: name -> a recipe's schema, or the same as a plain dict. An ensemble may name others of them as members.
         study: what they will be fitted on; its modalities and tasks must fit.
         threads: threads of one fit (part of what makes results repeat to the byte).
 
     Raises:
         ConfigError: listing every problem of every recipe.
     """
-    checked = {name: _checked(name, config) for name, config in configs.items()}
-    problems = [p for name, config in checked.items() for p in _problems(name, config, study)]
+    checked = with_members({name: _checked(name, config) for name, config in configs.items()})
+    problems = [p for name, config in checked.items() for p in _problems(f"recipes.{name}", config, study)]
     if problems:
         raise ConfigError(f"{counted(len(problems), 'problem')} in the recipes", problems)
-    return {name: _build(name, config, study, threads) for name, config in checked.items()}
+    return {name: _with_points(_build(name, config, study, threads), config, study) for name, config in checked.items()}
 
 
-def _checked(name: str, config: Any) -> ClassicalConfig | NetworkConfig:
-    if isinstance(config, ClassicalConfig | NetworkConfig):
+def _checked(name: str, config: Any) -> AnyConfig:
+    if isinstance(config, AnyConfig):
         return config
     try:
         return _ADAPTER.validate_python(config)
@@ -46,24 +49,43 @@ def _checked(name: str, config: Any) -> ClassicalConfig | NetworkConfig:
         raise ConfigError(f"{counted(len(found), 'problem')} in recipe '{name}'", found) from None
 
 
-def _problems(name: str, config: ClassicalConfig | NetworkConfig, study: Study) -> list[Problem]:
-    where = f"recipes.{name}"
+def _problems(where: str, config: AnyConfig, study: Study) -> list[Problem]:
+    found = point_problems(config.operating_point or {}, study.tasks, where)
+    if isinstance(config, EnsembleConfig):
+        return found + [
+            p for name, member in _members(config) for p in _problems(f"{where}.members.{name}", member, study)
+        ]
     if isinstance(config, ClassicalConfig):
         steps = _steps(config, study)
         none = [] if steps else [Problem(where, "the study has no spectra for it to use")]
-        return none + estimator_problems(config.model, config.params, where) + input_problems(study, steps, where)
+        found += none + estimator_problems(config.model, config.params, where)
+        return found + input_problems(study, steps, where)
     from polydx.recipes.network import network_problems
 
-    return network_problems(config, study, where)
+    return found + network_problems(config, study, where)
 
 
-def _build(name: str, config: ClassicalConfig | NetworkConfig, study: Study, threads: int) -> Recipe:
+def _build(name: str, config: AnyConfig, study: Study, threads: int) -> Recipe:
+    """Return the recipe without its operating point: members of an ensemble have none."""
     resolved = config.model_dump(mode="json")
+    if isinstance(config, EnsembleConfig):
+        members = {n: _build(n, member, study, threads) for n, member in _members(config)}
+        return EnsembleRecipe(name, resolved, members, config.method, config.repeats)
     if isinstance(config, ClassicalConfig):
         return ClassicalRecipe(name, resolved, config.model, config.params, _steps(config, study))
     from polydx.recipes.network import NetworkRecipe
 
     return NetworkRecipe(name, resolved, config, threads)
+
+
+def _with_points(recipe: Recipe, config: AnyConfig, study: Study) -> Recipe:
+    points = resolve_points(config.operating_point or {}, study.tasks)
+    return WithOperatingPoint(recipe, points) if points else recipe
+
+
+def _members(config: EnsembleConfig) -> list[tuple[str, AnyConfig]]:
+    """Return the members; `with_members` has left no reference among them."""
+    return [(name, member) for name, member in config.members.items() if isinstance(member, AnyConfig)]
 
 
 def _steps(config: ClassicalConfig, study: Study) -> Mapping[str, Any]:

@@ -25,6 +25,12 @@ class Sigmoids:
     slopes: NDArray[np.float64]
     intercepts: NDArray[np.float64]
 
+    @classmethod
+    def plain(cls, classes: int) -> Sigmoids:
+        """Return sigmoids that take decision values as log-odds, for want of patients to fit them on."""
+        count = 1 if classes == 2 else classes
+        return cls(np.ones(count), np.zeros(count))
+
     def probabilities(self, decisions: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return (N, K) probabilities of decision values (N,) for two classes, else (N, K)."""
         columns = decisions[:, None] if decisions.ndim == 1 else decisions

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from polydx.errors import ConfigError
 from polydx.preprocessing.pipeline import build_pipeline
 from polydx.recipes.calibration import Sigmoids, fit_sigmoids
-from polydx.recipes.estimators import ESTIMATORS, fit_estimator
+from polydx.recipes.catalogue import ESTIMATORS
+from polydx.recipes.estimators import fit_estimator
 from polydx.recipes.inputs import FittedInputs, StepsByModality, fit_inputs
 from polydx.recipes.protocol import Probabilities, State
 from polydx.recipes.task_fit import TaskFit, under
@@ -120,9 +121,7 @@ class ClassicalRecipe:
         pipelines = [build_pipeline(listed, study.spectra(name).axis) for name, listed in self.steps.items()]
         return any(step.needs_labels for pipeline in pipelines for _, step in pipeline.steps)
 
-    def _fit_task(
-        self, study: Study, task: str, features: NDArray[np.float64], seed: int
-    ) -> tuple[TaskFit, list[str]]:
+    def _fit_task(self, study: Study, task: str, features: NDArray[np.float64], seed: int) -> tuple[TaskFit, list[str]]:
         codes = study.label_codes(task)
         labelled = np.flatnonzero(codes >= 0)
         present, classes = np.unique(codes[labelled]), len(study.tasks[task].classes)
@@ -132,13 +131,16 @@ class ClassicalRecipe:
         patients = study.patient_codes[0][labelled]
         ranks = np.searchsorted(present, codes[labelled])
         estimator = fit_estimator(self.model, self.params, features[labelled], ranks, patients, seed)
-        sigmoids = None
+        sigmoids, notes = None, []
         if ESTIMATORS[self.model].calibrated:
             sigmoids = self._calibrate(study.take(labelled), task, present, seed)
-        return TaskFit(classes, present, estimator, sigmoids), []
+            if sigmoids is None:
+                sigmoids = Sigmoids.plain(len(present))
+                notes = [f"task '{task}': too few patients to calibrate decision values; taken as log-odds"]
+        return TaskFit(classes, present, estimator, sigmoids), notes
 
-    def _calibrate(self, study: Study, task: str, present: IntArray, seed: int) -> Sigmoids:
-        """Refit everything without some patients, and fit sigmoids to the decisions on them."""
+    def _calibrate(self, study: Study, task: str, present: IntArray, seed: int) -> Sigmoids | None:
+        """Refit everything without some patients, and fit sigmoids to the decisions on them, where any can be had."""
         codes = np.searchsorted(present, study.label_codes(task))
         decisions = np.full((len(study), 1 if len(present) == 2 else len(present)), np.nan)
         for fold in inner_folds(study, task, INNER_FOLDS, seed):
@@ -152,5 +154,7 @@ class ClassicalRecipe:
             held_out = estimator.decision_function(inputs.features(study.take(fold.test)))
             decisions[fold.test] = held_out.reshape(len(fold.test), -1)
         held = np.isfinite(decisions).all(axis=1)
+        if not held.any():
+            return None
         values = decisions[held]
         return fit_sigmoids(values[:, 0] if len(present) == 2 else values, codes[held], len(present))

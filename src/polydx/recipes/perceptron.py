@@ -71,12 +71,14 @@ class Perceptron:
         train, monitor = self._inner(rows, codes, patients)
         weights = balanced_class_weights(train.labels["task"].numpy(), classes, train.patients)
         with limited_threads(1):
-            fit(network, train, monitor, self._options(), seed=self.random_state, losses={"task": CrossEntropy(weights)})
+            fit(
+                network, train, monitor, self._options(), seed=self.random_state, losses={"task": CrossEntropy(weights)}
+            )
         layers = _layers(network)
         return ArrayEstimator({"kind": "perceptron", "layers": len(layers) // 2, "mean": mean, "sd": sd}, layers)
 
     def _inner(self, rows: TensorSet, codes: IntArray, patients: IntArray) -> tuple[TensorSet, TensorSet | None]:
-        """Return rows to learn from, and those of inner patients that watch over the epochs, where they can be spared."""
+        """Return rows to learn from, and those of inner patients that watch over the epochs, if they can be spared."""
         count = len(np.unique(patients))
         if self.patience == 0 or count < 2:
             return rows, None

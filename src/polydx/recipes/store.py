@@ -12,6 +12,7 @@ import numpy as np
 
 from polydx.errors import BundleError
 from polydx.io.atomic import replacing, write_json
+from polydx.recipes.kinds import rebuild
 from polydx.recipes.protocol import Fitted, Recipe
 from polydx.study import Study, Task
 
@@ -66,7 +67,8 @@ def load_model(folder: Path) -> Model:
     for name in (MODEL, WEIGHTS):
         if not (folder / name).is_file():
             raise BundleError(
-                f"{folder} is no model: {name} is missing; `polydx train STUDY.yaml --recipe NAME --out {folder}` writes one"
+                f"{folder} is no model: {name} is missing; "
+                f"`polydx train STUDY.yaml --recipe NAME --out {folder}` writes one"
             )
     try:
         described = json.loads((folder / MODEL).read_text(encoding="utf-8"))
@@ -79,19 +81,7 @@ def load_model(folder: Path) -> Model:
     try:
         tasks = {name: Task.from_dict(found) for name, found in described["tasks"].items()}
         axes = {name.removeprefix("axes/"): arrays.pop(name) for name in list(arrays) if name.startswith("axes/")}
-        fitted = _fitted(described["model"], arrays)
+        fitted = rebuild(described["model"], arrays)
     except KeyError as error:
         raise BundleError(f"{folder} lacks {error}: the model is incomplete, train it again") from None
     return Model(fitted, tasks, axes, described["about"])
-
-
-def _fitted(config: dict[str, Any], arrays: dict[str, np.ndarray]) -> Fitted:
-    if config["kind"] == "classical":
-        from polydx.recipes.classical import FittedClassical
-
-        return FittedClassical.from_state(config, arrays)
-    if config["kind"] == "network":
-        from polydx.recipes.network import FittedNetwork
-
-        return FittedNetwork.from_state(config, arrays)
-    raise BundleError(f"unknown kind of model '{config['kind']}'; this polydx knows classical and network")

@@ -62,6 +62,7 @@ def render(
         loader=PackageLoader("polydx.report", ""),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_unbroken,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -69,6 +70,15 @@ def render(
         title=title, heading=heading, subtitle=subtitle, simulated=simulated, sections=sections, version=version
     )
     return page
+
+
+def _unbroken(value: object) -> object:
+    """Keep a number and its sign on one line."""
+    from markupsafe import Markup
+
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return value.replace(" %", "\u00a0%").replace("p = ", "p\u00a0=\u00a0").replace("n = ", "n\u00a0=\u00a0")
 
 
 def numbered(sections: Sequence[Section]) -> tuple[list[Section], list[Picture]]:

@@ -122,21 +122,3 @@ def name_rows(ax: Axes, names: Sequence[str], most: int = 28) -> None:
     ax.set_yticks(range(len(names)), [clipped(name, most) for name in names])
     ax.set_ylim(len(names) - 0.4, -0.6)
     ax.tick_params(axis="y", length=0)
-
-
-def spread_apart(positions: Sequence[float], gap: float, low: float, high: float) -> list[float]:
-    """Return label positions at least `gap` apart and as near to where they belong as that allows, in their order.
-
-    Positions must be sorted. Pools neighbours that would overlap and centres each pool on its members.
-    """
-    pools: list[tuple[float, int]] = []  # centre, members
-    for wanted in positions:
-        centre, count = wanted, 1
-        while pools and pools[-1][0] + gap * (pools[-1][1] - 1) / 2 + gap > centre - gap * (count - 1) / 2:
-            before, members = pools.pop()
-            centre = (before * members + centre * count) / (members + count)
-            count += members
-        pools.append((centre, count))
-    placed = [c + gap * (i - (n - 1) / 2) for c, n in pools for i in range(n)]
-    over = max(0.0, placed[-1] - high) if placed else 0.0
-    return [max(p - over, low + gap * i) for i, p in enumerate(placed)]

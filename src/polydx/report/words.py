@@ -103,11 +103,11 @@ def clipped(text: str, most: int = 28) -> str:
 
 
 def natural_order(names: Sequence[str]) -> list[str]:
-    """Return names sorted, bands of numbers ('21–48') by their first number."""
+    """Return names sorted, bands of numbers ('up to 48', '49–60', 'from 61') by their first number."""
 
     def key(name: str) -> tuple[int, float, str]:
         try:
-            return (0, float(name.split("–")[0]), name)
+            return (0, float(name.removeprefix("up to ").removeprefix("from ").split("–")[0]), name)
         except ValueError:
             return (1, 0.0, name)
 

@@ -14,13 +14,14 @@ from polydx.augmentation.mixing import mix_within
 from polydx.errors import ConfigError, StudyError
 from polydx.models.network import Network
 from polydx.models.seeding import seeded
-from polydx.training.freezing import train_mode
+from polydx.training.freezing import Unfreezing, layers_from_the_top, train_mode
 from polydx.training.losses import CrossEntropy, LearnedTaskWeights, Loss, TaskWeights, multitask_loss
 from polydx.training.monitor import monitor_losses
 from polydx.training.options import TrainingOptions
-from polydx.training.schedule import build_optimiser, rate_factor
+from polydx.training.sampling import row_weights
+from polydx.training.schedule import build_optimiser, layered_groups, rate_factor, set_rate
 from polydx.training.streams import Streams, shuffled_batches, streams
-from polydx.training.tensors import TensorSet, is_labelled, label_groups
+from polydx.training.tensors import TensorSet, is_labelled, label_groups, take_rows
 
 Augment = Callable[[Tensor, torch.Generator], Tensor]
 """(batch (B, C, L) or (B, C, H, W), generator on its device) -> a batch of the same shape."""
@@ -104,7 +105,7 @@ def fit(
             if monitor is None or row["monitor"] < best:
                 best, history.best_epoch = row.get("monitor", inf), epoch
                 best_weights = _copy(network) if monitor is not None else None
-            elif options.patience and epoch - history.best_epoch >= options.patience:
+            elif options.patience and epoch - max(history.best_epoch, run.last_change) >= options.patience:
                 break
     if best_weights is not None:
         network.load_state_dict(best_weights)
@@ -134,23 +135,30 @@ class _Fit:
         for part in (*losses.values(), task_weights):
             if isinstance(part, nn.Module):
                 part.to(self.device)
-        parameters = list(network.parameters())
-        if not any(p.requires_grad for p in parameters):
+        if not any(p.requires_grad for p in network.parameters()):
             raise ConfigError("every parameter of the network is frozen, so there is nothing to fit")
-        if isinstance(task_weights, LearnedTaskWeights):
-            parameters += list(task_weights.parameters())
         self.task_weights = task_weights
         self.module: Any
-        self.module, self.optimiser = self.fabric.setup(network, build_optimiser(parameters, options))
+        self.module, self.optimiser = self.fabric.setup(network, _optimiser(network, task_weights, options))
         self.network = network
+        # After the optimiser, which has to know the stages that will learn later.
+        self.unfreezing = Unfreezing(network, options.unfreeze_every) if options.unfreeze_every else None
         self.rows = _labelled_rows(network, train)
+        self.chances = row_weights(take_rows(train, self.rows), options.oversample)
         self.train = train.to(self.device)
         self.groups = label_groups(self.train)
 
+    @property
+    def last_change(self) -> int:
+        """Epoch in which a stage started to learn; patience counts from there."""
+        return 0 if self.unfreezing is None else self.unfreezing.last
+
     def train_epoch(self, epoch: int) -> dict[str, float]:
         """Take one pass over the training rows; return the learning rate and the mean losses."""
+        if self.unfreezing is not None:
+            self.unfreezing.begin(epoch)
         train_mode(self.network)
-        batches = shuffled_batches(len(self.rows), self.options.batch_size, self.streams.batches)
+        batches = shuffled_batches(len(self.rows), self.options.batch_size, self.streams.batches, self.chances)
         sums: dict[str, Tensor] = {}
         counts: dict[str, int] = {}
         for number, batch in enumerate(batches):
@@ -162,8 +170,7 @@ class _Fit:
         return {"lr": rate} | {name: float(value) / counts[name] for name, value in sums.items()}
 
     def _step(self, rows: Tensor, rate: float) -> tuple[Tensor, dict[str, Tensor]]:
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
+        set_rate(self.optimiser, rate)
         inputs = {name: x[rows] for name, x in self.train.inputs.items()}
         if self.options.mixup:
             inputs = mix_within(inputs, self.groups[rows], self.options.mixup, self.streams.augmentation)
@@ -180,6 +187,16 @@ class _Fit:
             )
         self.optimiser.step()
         return total, per_task
+
+
+def _optimiser(
+    network: Network, task_weights: TaskWeights | None, options: TrainingOptions
+) -> torch.optim.Optimizer:
+    learned = list(task_weights.parameters()) if isinstance(task_weights, LearnedTaskWeights) else []
+    if options.layer_lr_decay == 1.0:
+        return build_optimiser([*network.parameters(), *learned], options)
+    top, *below = layers_from_the_top(network)
+    return build_optimiser(layered_groups([[*top, *learned], *below], options.layer_lr_decay), options)
 
 
 def _labelled_rows(network: Network, rows: TensorSet) -> Tensor:

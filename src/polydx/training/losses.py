@@ -39,6 +39,33 @@ class CrossEntropy(nn.Module):
         return loss
 
 
+class OrdinalCrossEntropy(nn.Module):
+    """Cross-entropy against labels that lean towards the neighbouring classes: p(k) ~ exp(-|k - label| / spread).
+
+    Reference: Diaz & Marathe (2019), CVPR, equation 4, with the absolute distance.
+
+    Args:
+        classes: K, in their order.
+        spread: in classes; towards 0 it becomes the plain cross-entropy.
+        class_weights: (K,) weight of each class.
+    """
+
+    targets: Tensor
+    class_weights: Tensor | None
+
+    def __init__(self, classes: int, spread: float = 0.5, class_weights: ArrayLike | None = None) -> None:
+        super().__init__()
+        steps = torch.arange(classes)
+        distance = (steps[:, None] - steps[None]).abs().float()
+        self.register_buffer("targets", torch.softmax(-distance / spread, dim=1))  # (K, K)
+        self.register_buffer("class_weights", _weights(class_weights))
+
+    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return the loss of each row of (n, K) logits with (n,) codes."""
+        loss: Tensor = functional.cross_entropy(logits, self.targets[labels].to(logits.dtype), reduction="none")
+        return loss if self.class_weights is None else loss * self.class_weights[labels]
+
+
 class Focal(nn.Module):
     """Cross-entropy times (1 - p)^gamma, which turns away from rows that are already right.
 

@@ -12,6 +12,7 @@ OPTIMISERS = ("adam", "adamw", "sgd")
 SCHEDULES = ("none", "cosine", "onecycle", "step")
 Precision = Literal["32-true", "16-mixed", "bf16-mixed"]
 PRECISIONS = get_args(Precision)
+Oversample = Literal["none", "patient", "class"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,12 @@ class TrainingOptions:
         step_factor: what each step multiplies the rate by.
         patience: epochs without a better monitor loss before the fit stops; 0 never stops.
         mixup: largest share of another training row with the same labels that is mixed into each row; 0 mixes none.
+        oversample: draw the rows of an epoch with replacement, so that every patient, or every class of each task,
+            comes up as often as the others; none takes every row once.
+        unfreeze_every: epochs after which one more stage of the backbones learns, from the last to the first; until
+            then it keeps its weights. 0 lets all of them learn from the start.
+        layer_lr_decay: what the learning rate is multiplied by from one stage to the one before it, starting at the
+            last stage; necks, fusion and heads keep the full rate.
         gradient_clip: largest norm of the gradient; 0 does not clip.
         precision: as Fabric names it.
         accelerator: cpu, cuda, mps, or auto for the best there is.
@@ -54,6 +61,9 @@ class TrainingOptions:
     step_factor: float = 0.5
     patience: int = 0
     mixup: float = 0.0
+    oversample: Oversample = "none"
+    unfreeze_every: int = 0
+    layer_lr_decay: float = 1.0
     gradient_clip: float = 0.0
     precision: Precision = "32-true"
     accelerator: str = "cpu"
@@ -62,8 +72,9 @@ class TrainingOptions:
         known(self.optimiser, OPTIMISERS, "optimiser")
         known(self.schedule, SCHEDULES, "schedule")
         known(self.precision, PRECISIONS, "precision")
+        known(self.oversample, get_args(Oversample), "oversampling")
         least = {"epochs": 1, "batch_size": 2, "step_every": 1, "patience": 0, "warmup": 0}
-        least |= {"gradient_clip": 0, "weight_decay": 0, "momentum": 0}
+        least |= {"gradient_clip": 0, "weight_decay": 0, "momentum": 0, "unfreeze_every": 0}
         problems = [
             Problem(name, f"must be at least {low}, but got {getattr(self, name)}")
             for name, low in least.items()
@@ -74,6 +85,8 @@ class TrainingOptions:
             for name in ("lr", "step_factor")
             if not getattr(self, name) > 0
         ]
+        if not 0.0 < self.layer_lr_decay <= 1.0:
+            problems.append(Problem("layer_lr_decay", f"must be above 0 and at most 1, but got {self.layer_lr_decay}"))
         if not 0.0 <= self.mixup <= 1.0:
             problems.append(Problem("mixup", f"must be from 0 to 1, but got {self.mixup}"))
         if self.schedule == "onecycle" and self.warmup > 0:

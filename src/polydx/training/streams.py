@@ -31,15 +31,27 @@ def streams(seed: int, device: torch.device) -> Streams:
     return Streams(batches.manual_seed(first), augmentation.manual_seed(second), third)
 
 
-def shuffled_batches(count: int, batch_size: int, generator: torch.Generator) -> list[Tensor]:
+def shuffled_batches(
+    count: int, batch_size: int, generator: torch.Generator, weights: Tensor | None = None
+) -> list[Tensor]:
     """Split `count` rows, in random order, into batches; a last batch of one row joins the one before.
 
     Batch norm cannot work on a single row.
 
+    Args:
+        count: number of rows.
+        batch_size: rows a batch.
+        generator: on the CPU.
+        weights: (count,) how often each row comes up, against the others; drawn with replacement then.
+
     Returns:
-        int64 row numbers, one tensor a batch; every row once.
+        int64 row numbers, one tensor a batch; without weights every row once.
     """
-    batches = list(torch.split(torch.randperm(count, generator=generator), batch_size))
+    if weights is None:
+        order = torch.randperm(count, generator=generator)
+    else:
+        order = torch.multinomial(weights, count, replacement=True, generator=generator)
+    batches = list(torch.split(order, batch_size))
     if len(batches) > 1 and len(batches[-1]) == 1:
         batches[-2:] = [torch.cat(batches[-2:])]
     return batches

@@ -79,6 +79,16 @@ def tensor_set(
     return TensorSet(tensors, {task: _label_tensor(y) for task, y in labels.items()}, codes, weight)
 
 
+def take_rows(rows: TensorSet, kept: Tensor) -> TensorSet:
+    """Return the rows of a bool mask (N,), or of row numbers."""
+    return TensorSet(
+        {name: x[kept] for name, x in rows.inputs.items()},
+        {task: y[kept] for task, y in rows.labels.items()},
+        None if rows.patients is None else rows.patients[kept],
+        None if rows.weights is None else rows.weights[kept],
+    )
+
+
 def is_labelled(labels: Tensor) -> Tensor:
     """Return (N,) bool: which rows of (N,) codes or (N, K) class probabilities carry a label."""
     return labels >= 0 if labels.ndim == 1 else labels.sum(dim=1) > 0

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from polydx.validation.bootstrap import bootstrap_p, percentile_interval
+from polydx.validation.bootstrap import bootstrap_interval, bootstrap_p, sampling
 from polydx.validation.delong import delong
 from polydx.validation.intervals import tango_difference, z_value
 from polydx.validation.measure import Measured
@@ -91,7 +91,9 @@ def _bootstrap(a: Measured, b: Measured, metric: str) -> Difference:
     if np.ptp(defined) <= 1e-12:
         p = 1.0 if abs(difference) <= 1e-12 else None
         return Difference(difference, None, None, p, "bootstrap", "all resamples give the same difference")
-    return Difference(difference, *percentile_interval(defined), bootstrap_p(defined), "bootstrap")
+    left_out = a.left_out.overall[metric] - b.left_out.overall[metric]
+    found = sampling(difference, defined, left_out, a.omitted)
+    return Difference(difference, *bootstrap_interval(defined, found), bootstrap_p(defined, found), "bootstrap")
 
 
 def holm(ps: Sequence[float | None]) -> list[float | None]:

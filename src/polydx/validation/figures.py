@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from polydx.validation.bootstrap import percentile_interval
+from polydx.validation.bootstrap import bootstrap_interval, sampling
 from polydx.validation.delong import delong
 from polydx.validation.intervals import Interval, logit_interval, mover_mean, newcombe_auroc, wilson
 from polydx.validation.measure import NOT_TESTED, WITHIN_PATIENT, Measured
@@ -23,7 +23,7 @@ Figure: TypeAlias = dict[str, Any]
 
 ACCURACIES = ("accuracy", WITHIN_PATIENT)
 PROPORTIONS = ("sensitivity", "specificity", "ppv", "npv")
-FEWEST_DEFINED = 0.5  # share of resamples that must be defined for a percentile interval
+FEWEST_DEFINED = 0.5  # share of resamples that must be defined for a bootstrap interval
 
 
 def figure(measured: Measured, name: str, code: int | None = None) -> Figure:
@@ -67,7 +67,11 @@ def _bounds(measured: Measured, name: str, code: int | None) -> Figure:
         reason = f"not defined in {undefined} of {len(draws)} resamples"
         return {"low": None, "high": None, **counted, "reason": reason}
     if np.ptp(defined) > 1e-12:
-        return _as_bounds(percentile_interval(defined), "bootstrap") | counted
+        found = sampling(estimate, defined, _pick(measured.left_out, name, code), measured.omitted)
+        if found.lopsided:
+            reason = "nearly all resamples lie on one side of the estimate: it is biased on so few patients"
+            return {"low": None, "high": None, **counted, "reason": reason}
+        return _as_bounds(bootstrap_interval(defined, found), "bootstrap") | counted
     careful = _without_spread(measured, name, code, estimate)
     if careful is None:
         reason = "all resamples give the same value, so they do not say how sure it is"

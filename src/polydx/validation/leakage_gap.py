@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from polydx.recipes.protocol import Recipe
 from polydx.splits import Fold, stratified_group_k_fold
 from polydx.study import IntArray, Study
-from polydx.validation.bootstrap import draw_patients, patient_strata, percentile_interval
+from polydx.validation.bootstrap import bootstrap_interval, draw_patients, leave_out, patient_strata, sampling
 from polydx.validation.clusters import sum_by_cluster
 from polydx.validation.cross_validation import run_jobs
 from polydx.validation.folds import Job, job_key
@@ -119,12 +119,11 @@ def _of_task(recipe: Recipe, folds: int, sides: Mapping[str, Outcomes], resample
         return _nothing(recipe, folds, "fewer than two classes have a label")
     strata = patient_strata(first.labels, first.patients, len(first.classes))
     weights = draw_patients(strata, resamples, np.random.default_rng([seed, *first.name.encode()]))
-    drawn = np.vstack([np.ones(len(strata)), weights])
+    without, omitted = leave_out(strata)
+    drawn = np.concatenate([np.ones((1, len(strata))), without, weights])
     accuracies = {side: _accuracy(own, recipe.name, drawn) for side, own in sides.items()}
-    figures = {side: _figure(values, len(strata)) for side, values in accuracies.items()}
-    difference = accuracies["by_sample"] - accuracies["by_patient"]
-    low, high = percentile_interval(difference[1:])
-    gap = {"estimate": float(difference[0]), "low": low, "high": high, "method": "bootstrap"}
+    figures = {side: _figure(values, omitted, len(strata)) for side, values in accuracies.items()}
+    gap = _bootstrapped(accuracies["by_sample"] - accuracies["by_patient"], omitted)
     return {**_described(recipe, folds), **figures, "gap": gap}
 
 
@@ -137,14 +136,19 @@ def _accuracy(own: Outcomes, recipe: str, weights: Floats) -> Floats:
     return np.asarray(hits / counts)
 
 
-def _figure(values: Floats, patients: int) -> dict[str, Any]:
-    """Return the estimate, which comes first, and its interval from the resamples, which follow."""
-    estimate, draws = float(values[0]), values[1:]
-    if np.ptp(draws) > 1e-12:
-        low, high = percentile_interval(draws)
-        return {"estimate": estimate, "low": low, "high": high, "method": "bootstrap"}
-    low, high = wilson(estimate, patients)  # no resample differs, which is not certainty
-    return {"estimate": estimate, "low": low, "high": high, "method": "wilson"}
+def _figure(values: Floats, omitted: IntArray, patients: int) -> dict[str, Any]:
+    """Return the bootstrap figure of an accuracy, or Wilson's where no resample differs, which is not certainty."""
+    if np.ptp(values[len(omitted) + 1 :]) > 1e-12:
+        return _bootstrapped(values, omitted)
+    low, high = wilson(float(values[0]), patients)
+    return {"estimate": float(values[0]), "low": low, "high": high, "method": "wilson"}
+
+
+def _bootstrapped(values: Floats, omitted: IntArray) -> dict[str, Any]:
+    """Return the estimate, which comes first, with its interval from the figures without a patient and resampled."""
+    estimate, left_out, draws = float(values[0]), values[1 : len(omitted) + 1], values[len(omitted) + 1 :]
+    low, high = bootstrap_interval(draws, sampling(estimate, draws, left_out, omitted))
+    return {"estimate": estimate, "low": low, "high": high, "method": "bootstrap"}
 
 
 def _described(recipe: Recipe, folds: int) -> dict[str, Any]:

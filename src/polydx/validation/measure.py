@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polydx.study import IntArray
+from polydx.validation.bootstrap import leave_out, patient_strata
 from polydx.validation.clusters import sum_by_cluster
 from polydx.validation.metrics import Scores, decide, weighted_metrics
 from polydx.validation.outcomes import Outcomes
@@ -29,6 +30,8 @@ class Measured:
         decisions: (S, N) decided classes, -1 where a seed did not test the unit.
         seeds: metrics of each seed, (S,) overall and (S, K) per class.
         draws: mean over seeds under each resample, (R,) overall and (R, K) per class.
+        left_out: the same with some patients omitted, (M,) and (M, K); see `leave_out`.
+        omitted: (M,) the stratum that they are omitted from.
     """
 
     outcomes: Outcomes
@@ -36,6 +39,8 @@ class Measured:
     decisions: IntArray
     seeds: Scores
     draws: Scores
+    left_out: Scores
+    omitted: IntArray
 
     @property
     def complete(self) -> bool:
@@ -56,6 +61,8 @@ def measure(outcomes: Outcomes, recipe: str, weights: Floats) -> Measured:
         weights: (R, P) how often each patient is drawn; the same for all seeds and recipes, which pairs them.
     """
     everyone = np.ones((1, len(outcomes.patient_names)))
+    without, omitted = leave_out(patient_strata(outcomes.labels, outcomes.patients, len(outcomes.classes)))
+    varied = np.concatenate([without, weights])
     probabilities, tested = outcomes.probabilities[recipe], outcomes.tested(recipe)
     decisions = np.full(tested.shape, NOT_TESTED, dtype=np.int64)
     exact: list[Scores] = []
@@ -65,13 +72,14 @@ def measure(outcomes: Outcomes, recipe: str, weights: Floats) -> Measured:
         thresholds = outcomes.thresholds[recipe][s, there]
         decisions[s, there] = decide(p, outcomes.positive, thresholds)
         right = (decisions[s, there] == labels).astype(np.float64)
-        for into, w, nodes in ((exact, everyone, None), (drawn, weights, GRID)):
+        for into, w, nodes in ((exact, everyone, None), (drawn, varied, GRID)):
             found = weighted_metrics(
                 p, labels, w, positive=outcomes.positive, thresholds=thresholds, clusters=patients, nodes=nodes
             )
             found.overall[WITHIN_PATIENT] = within_patient_accuracy(right, w, patients)
             into.append(found)
-    return Measured(outcomes, recipe, decisions, _stack(exact), _mean(drawn))
+    left_out, draws = _cut(_mean(drawn), len(without))
+    return Measured(outcomes, recipe, decisions, _stack(exact), draws, left_out, omitted)
 
 
 def within_patient_accuracy(right: Floats, weights: Floats, patients: IntArray) -> Floats:
@@ -97,3 +105,12 @@ def _stack(each: list[Scores]) -> Scores:
 def _mean(each: list[Scores]) -> Scores:
     overall = {name: np.mean([s.overall[name] for s in each], axis=0) for name in each[0].overall}
     return Scores(overall, {name: np.mean([s.per_class[name] for s in each], axis=0) for name in each[0].per_class})
+
+
+def _cut(scores: Scores, rows: int) -> tuple[Scores, Scores]:
+    """Return the first rows, and the others."""
+    parts = [
+        Scores({n: v[own] for n, v in scores.overall.items()}, {n: v[own] for n, v in scores.per_class.items()})
+        for own in (slice(rows), slice(rows, None))
+    ]
+    return parts[0], parts[1]

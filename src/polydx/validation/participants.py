@@ -59,13 +59,12 @@ def _as_groups(column: pd.Series) -> list[str | None] | None:
 
 
 def _banded(values: pd.Series) -> pd.Series:
-    """Return bands of about equal size, named by the smallest and largest value in them."""
+    """Return bands of about equal size; the outer ones are open, so that the extremes, who stand out, are not told."""
     bands = pd.qcut(values, BANDS, labels=False, duplicates="drop")
-    ends = values.groupby(bands).agg(["min", "max"])
-    names = {
-        i: f"{low:g}–{high:g}" if low < high else f"{low:g}"
-        for i, (low, high) in zip(ends.index, ends.to_numpy(), strict=True)
-    }
+    ends = values.groupby(bands).agg(["min", "max"]).sort_index()
+    names = {i: f"{low:g}–{high:g}" for i, (low, high) in zip(ends.index, ends.to_numpy(), strict=True)}
+    if len(names) > 1:
+        names[ends.index[0]], names[ends.index[-1]] = f"up to {ends['max'].iloc[0]:g}", f"from {ends['min'].iloc[-1]:g}"
     return bands.map(names).where(values.notna(), None)
 
 

@@ -90,7 +90,8 @@ def read_run(folder: Path) -> Run:
     if missing:
         what = "no run" if len(missing) == len(needed) else "an unfinished run"
         raise ReadError(
-            f"{folder} holds {what} ({missing[0]} is missing): `polydx run STUDY.yaml --out {folder}` makes or finishes one"
+            f"{folder} holds {what} ({missing[0]} is missing): "
+            f"`polydx run STUDY.yaml --out {folder}` makes or finishes one"
         )
     study = _json(folder / "study.json")
     return Run(

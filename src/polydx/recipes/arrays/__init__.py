@@ -76,7 +76,9 @@ class ArrayEstimator:
     def __post_init__(self) -> None:
         kinds = {**PROBABILITIES, **DECISIONS}
         if self.config["kind"] not in kinds:
-            raise BundleError(f"unknown kind of classifier '{self.config['kind']}'; this polydx knows {', '.join(kinds)}")
+            raise BundleError(
+                f"unknown kind of classifier '{self.config['kind']}'; this polydx knows {', '.join(kinds)}"
+            )
 
     def predict_proba(self, features: Float) -> Float:
         """Return (N, k) probabilities over the classes seen in training."""

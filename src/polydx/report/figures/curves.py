@@ -35,7 +35,7 @@ def roc_panels(found: pd.DataFrame, band: str | None, order: Sequence[str]) -> F
                 [0, *points["fpr"]],
                 [0, *points["tpr"]],
                 color=colour(i),
-                linestyle=DASHES[i % len(DASHES)],
+                linestyle="-" if main else DASHES[1 + i % (len(DASHES) - 1)],
                 linewidth=2 if main else 1.1,
                 label=clipped(str(curve)),
                 zorder=3 if main else 2,
@@ -121,7 +121,7 @@ def decision_curve(found: pd.DataFrame, event: str, order: Sequence[str]) -> Fig
             found["threshold"],
             found[recipe],
             color=colour(i),
-            linestyle=DASHES[i % len(DASHES)],
+            linestyle="-" if recipe == recipes[0] else DASHES[1 + i % (len(DASHES) - 1)],
             linewidth=1.9 if recipe == recipes[0] else 1.2,
             label=clipped(recipe),
         )

@@ -28,7 +28,7 @@ def learning_curves(found: pd.DataFrame, best: Mapping[str, list[float]]) -> Fig
     recipes = list(found["recipe"].unique())
     columns = min(2, len(recipes))
     rows = -(-len(recipes) // columns)
-    figure = canvas(min(WIDTH, 4.6 * columns), 2.6 * rows)
+    figure = canvas(min(WIDTH, 5.2 * columns), 2.6 * rows + 0.3)
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for ax, recipe in zip(axes, recipes, strict=False):
         own = found[found["recipe"] == recipe]
@@ -48,11 +48,11 @@ def learning_curves(found: pd.DataFrame, best: Mapping[str, list[float]]) -> Fig
         ax.set_title(clipped(recipe))
         ax.set_xlabel("epoch")
         ax.set_ylabel("loss")
-        ax.set_ylim(bottom=0)
-        ax.legend(loc="upper right")
+        ax.set_ylim(0, min(1.05 * own["high"].max(), 2.5 * own["median"].max()))
         plain_axes(ax, "y")
     for ax in axes[len(recipes) :]:
         ax.set_visible(False)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower left", ncols=2)
     return figure
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from polydx.report.style import FAINT, INK, RIGHT, WIDTH, WRONG, canvas, plain_axes, spread_apart
+from polydx.report.style import FAINT, GRID, INK, RIGHT, WIDTH, WRONG, canvas, plain_axes
 from polydx.report.words import clipped
 
 if TYPE_CHECKING:
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
 MOST_NAMED = 45
 NAME_HEIGHT = 0.135  # inches that a name in 8 point needs
+LEAST_HEIGHT, MARGIN = 0.32, 0.05  # inches of a class, and above and below its rows
 
 
 def patient_dots(people: pd.DataFrame, axis_label: str, threshold: float | None) -> Figure:
@@ -27,12 +30,13 @@ def patient_dots(people: pd.DataFrame, axis_label: str, threshold: float | None)
     """
     classes = list(people["truth"].unique())
     named = set(people[people["wrong"]].assign(far=_distance(people, threshold)).nlargest(MOST_NAMED, "far").index)
-    heights = [_height(own, named) for _, own in people.groupby("truth", sort=False)]
+    sums = [float(_row_heights(own, named).sum()) for _, own in people.groupby("truth", sort=False)]
+    heights = [max(LEAST_HEIGHT, total) + 2 * MARGIN for total in sums]
     figure = canvas(WIDTH, sum(heights) + 0.6)
     axes = figure.subplots(len(classes), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
-    for ax, label, height in zip(axes, classes, heights, strict=True):
+    for ax, label in zip(axes, classes, strict=True):
         own = people[people["truth"] == label].sort_values("value")
-        _draw_class(ax, own, named, height)
+        _draw_class(ax, own, named)
         if threshold is not None:
             ax.axvline(threshold, color=FAINT, linewidth=0.9, linestyle=(0, (4, 3)), zorder=0)
         if ax is not axes[-1]:
@@ -49,37 +53,30 @@ def _distance(people: pd.DataFrame, threshold: float | None) -> pd.Series:
     return 1 - people["value"] if threshold is None else (people["value"] - threshold).abs()
 
 
-def _height(own: pd.DataFrame, named: set[object]) -> float:
-    """Return inches: room for the dots, and for the names of those who are named."""
-    names = len(set(own.index) & named)
-    dots = max(0.025, min(0.11, 2.2 / max(1, len(own)))) * len(own)
-    return max(0.42, dots + 0.1, NAME_HEIGHT * names + 0.15)
+def _row_heights(own: pd.DataFrame, named: set[object]) -> NDArray[np.float64]:
+    """Return inches for each row of a class: room for a name where one is written, else for a dot."""
+    dot = max(0.025, min(0.11, 2.2 / max(1, len(own))))
+    return np.array([NAME_HEIGHT if i in named else dot for i in own.index])
 
 
-def _draw_class(ax: Axes, own: pd.DataFrame, named: set[object], height: float) -> None:
-    rows = range(len(own))
+def _draw_class(ax: Axes, own: pd.DataFrame, named: set[object]) -> None:
+    heights = _row_heights(own, named)
+    rows = np.cumsum(heights) - heights / 2
     size = 26 if len(own) < 40 else 14 if len(own) < 120 else 7
     for wrong, shade, marker in ((False, RIGHT, "o"), (True, WRONG, "X")):
-        at = [i for i in rows if bool(own["wrong"].iloc[i]) is wrong]
-        ax.hlines(at, own["low"].iloc[at], own["high"].iloc[at], color=shade, linewidth=0.8, alpha=0.6)
-        ax.scatter(
-            own["value"].iloc[at],
-            at,
-            s=size * (1.5 if wrong else 1),
-            c=shade,
-            marker=marker,
-            linewidths=0.4,
-            edgecolors="white",
-            zorder=3,
-        )
-    ax.set_ylim(-1.0, len(own))
-    called = [i for i in rows if own.index[i] in named]
-    gap = NAME_HEIGHT / height * (len(own) + 1)
-    for i, y in zip(called, spread_apart(called, gap, -0.9 + gap / 2, len(own) - 0.1 - gap / 2), strict=True):
-        ax.plot([own["high"].iloc[i] + 0.012, 1.03, 1.045], [i, i, y], color=WRONG, linewidth=0.4, alpha=0.35)
-        ax.text(1.05, y, clipped(str(own["name"].iloc[i]), 22), va="center", fontsize=7.5, color=INK)
+        chosen = (own["wrong"] == wrong).to_numpy()
+        at, mine = rows[chosen], own[chosen]
+        ax.hlines(at, mine["low"], mine["high"], color=shade, linewidth=0.8, alpha=0.6)
+        dots: dict[str, Any] = {"s": size * (1.5 if wrong else 1), "c": shade, "marker": marker, "edgecolors": "white"}
+        ax.scatter(mine["value"], at, linewidths=0.4, zorder=3, **dots)
+    for row, label, value, name in zip(rows, own.index, own["high"], own["name"], strict=True):
+        if label in named:
+            ax.plot([value + 0.012, 1.03], [row, row], color=WRONG, linewidth=0.4, alpha=0.35)
+            ax.text(1.04, row, clipped(str(name), 22), va="center", fontsize=7.5, color=INK)
+    spare = max(0.0, LEAST_HEIGHT - float(heights.sum())) / 2 + MARGIN
+    ax.set_ylim(-spare, float(heights.sum()) + spare)
     ax.set_yticks([])
-    ax.axvline(1.0, color="#E3E3E3", linewidth=0.8, zorder=0)
+    ax.axvline(1.0, color=GRID, linewidth=0.8, zorder=0)
     plain_axes(ax, "x")
     ax.spines["left"].set_visible(False)
     ax.spines["bottom"].set_bounds(0, 1)

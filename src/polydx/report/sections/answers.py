@@ -134,7 +134,8 @@ def failures(view: View, task: str, level: str, own: Answers) -> list[Block]:
         caption = (
             f"{task}, {own.recipe}: {counted(len(rows), 'patient')} answered wrongly"
             + (f" in more than half of the {own.seeds} seeds" if own.seeds > 1 else "")
-            + ", the surest mistakes first. Probabilities are means over a patient's samples."
+            + ", the surest mistakes first. Probabilities are means over a patient's samples"
+            + (" and over seeds." if own.seeds > 1 else ".")
         )
     else:
         head = ["patient", "labels", "answers that were wrong", "samples", "samples right"]

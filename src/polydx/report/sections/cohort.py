@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from polydx.errors import counted
 from polydx.report.blocks import Block, Bullets, Flow, Notice, Table, Text
@@ -14,6 +15,7 @@ from polydx.report.sections.common import picture, units
 from polydx.report.view import Answers, View, group_values
 from polydx.report.words import listed, percent
 from polydx.validation.intervals import wilson
+from polydx.validation.outcomes import Outcomes
 
 SMALL_GROUP = 10
 
@@ -21,30 +23,38 @@ SMALL_GROUP = 10
 def flow(view: View) -> list[Block]:
     """Return how many patients and samples were read, labelled and tested, task by task, and the reader's notes."""
     study = view.run.study
-    read = f"{counted(study['patients'], 'patient')}, {counted(study['samples'], 'sample')}"
     blocks: list[Block] = []
-    for task, own in view.raw.items():
-        asked = view.scored[task]
-        known = asked.labels >= 0
-        named = f"{len(np.unique(asked.patients[known]))} patients, {int(known.sum())} samples"
-        people = view.outcomes(task, "sample")
-        tested = "none" if people is None else f"{len(people.patient_names)} patients, {len(people)} samples"
-        steps = [("read", read), (f"tested ({task})", f"{len(own.patient_names)} patients, {len(own)} samples")]
-        if len(asked) < len(own):
-            parent = view.run.tasks[task].parent
+    for task in view.raw:
+        asked, definition = view.scored[task], view.run.tasks[task]
+        steps = [("read", f"{counted(study['patients'], 'patient')}, {counted(study['samples'], 'sample')}")]
+        if definition.parent is not None:
             steps.append(
-                (
-                    f"asked, if {parent[1] if parent else ''}",
-                    f"{len(np.unique(asked.patients))} patients, {len(asked)} samples",
-                )
+                (f"asked for {task}, if {definition.parent[1]}", _size(asked, np.ones(len(asked), dtype=np.bool_)))
             )
-        steps += [("with a label", named), ("in the figures", tested)]
+        steps.append((f"labelled for {task}", _labelled(view, task)))
+        used = view.outcomes(task, "sample")
+        tested = "none" if used is None else _size(used, np.ones(len(used), dtype=np.bool_))
+        steps.append(("labelled and tested: in the figures", tested))
         blocks.append(Flow(steps))
     if study.get("notes"):
         blocks += [Text("What the reader noted:"), Bullets(study["notes"])]
     if view.run.metrics.get("notes"):
         blocks += [Text("What fits left out or fell back on:"), Bullets(view.run.metrics["notes"])]
     return blocks
+
+
+def _size(outcomes: Outcomes, chosen: NDArray[np.bool_]) -> str:
+    people = len(np.unique(outcomes.patients[chosen]))
+    return f"{counted(people, 'patient')}, {counted(int(chosen.sum()), 'sample')}"
+
+
+def _labelled(view: View, task: str) -> str:
+    """Return how many patients and samples of the whole study have a label, tested or not."""
+    classes = view.run.study["tasks"][task]["classes"].values()
+    samples = counted(sum(c["samples"] for c in classes), "sample")
+    people = [p for p in view.run.study.get("participants", []) if p["labels"].get(task) is not None]
+    level = view.run.tasks[task].level
+    return f"{counted(len(people), 'patient')}, {samples}" if level == "patient" else samples
 
 
 def missing_tables(view: View) -> list[Block]:

@@ -87,8 +87,8 @@ def _tuned(view: View) -> str:
                     " patients of each fold."
                 )
     for name, config in view.run.config.recipes.items():
-        for task, point in (config.operating_point or {}).items():
-            whom = "every two-class task" if task == "*" else task
+        for named, point in (config.operating_point or {}).items():
+            whom = "every two-class task" if named == "*" else named
             found.append(f"{name}: threshold of {whom} by the rule {plain(point.model_dump(exclude_none=True))}.")
     cuts = view.run.predictions[["recipe", "task", "threshold"]].dropna().drop_duplicates()
     for (recipe, task), own in cuts.groupby(["recipe", "task"], sort=False):
@@ -167,7 +167,8 @@ def _learning(view: View) -> list[Block]:
     told = listed([f"{recipe} {counted(int(n), 'fit')}" for recipe, n in fits.items()])
     caption = (
         f"Learning curves ({told}): median over fits, band from the 10th to the 90th percentile of the fits still"
-        " running at that epoch; green ticks: epochs whose weights were kept. No test patient is in either curve."
+        " running at that epoch; green ticks: epochs whose weights were kept. A band may leave the frame. No test"
+        " patient is in either curve."
     )
     figure = picture(
         view, "learning-curves", lambda: learning_curves(data, best), caption, f"Loss by epoch: {told}", data
@@ -204,16 +205,13 @@ def _spectra(view: View) -> list[Block]:
     return [Heading("Mean spectra"), *blocks] if blocks else []
 
 
-def _environment(view: View) -> Table:
+def _environment(view: View) -> Text:
     e = view.run.environment
-    rows = [
-        ["polydx", str(e.get("polydx", DASH))],
-        ["Python", str(e.get("python", DASH))],
-        ["system", str(e.get("system", DASH))],
-        ["cores", str(e.get("cores", DASH))],
-    ]
-    rows += [[name, str(version)] for name, version in e.get("packages", {}).items()]
-    return Table("Versions and machine.", ["what", "version"], rows, numbers=9)
+    packages = ", ".join(f"{name} {version}" for name, version in e.get("packages", {}).items())
+    known = [f"{word} {e[key]}" for key, word in (("polydx", "polydx"), ("python", "Python")) if key in e]
+    machine = [str(e["system"])] if "system" in e else []
+    cores = [counted(int(e["cores"]), "core")] if e.get("cores") else []
+    return Text(f"{', '.join([*known, *machine, *cores])}; {packages}.")
 
 
 def _repeat(view: View) -> list[Block]:

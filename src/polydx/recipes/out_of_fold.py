@@ -1,0 +1,61 @@
+"""Probabilities of training rows from fits that did not see their patients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeAlias
+
+import numpy as np
+
+from polydx.recipes.protocol import Probabilities
+from polydx.splits import Fold, joint_codes, stratified_group_k_fold
+from polydx.study import UNLABELLED, Study
+
+INNER_FOLDS = 5
+
+
+class Predictor(Protocol):
+    """What a fit gives."""
+
+    def predict_proba(self, study: Study) -> Probabilities:
+        """Return {task: (N, K)}."""
+        ...
+
+
+Fit: TypeAlias = Callable[[Study, int], Predictor]
+
+
+def out_of_fold(fit: Fit, study: Study, folds: Sequence[Fold], seed: int) -> Probabilities:
+    """Return {task: (N, K)} probabilities of the rows of `study`, each from a fit without its patient.
+
+    NaN where a row is in no fold, and in a fold whose training side lacks a class of the task: what such a fit says
+    of a task is another matter than what the whole fit will say.
+
+    Args:
+        fit: fits a recipe to a study with a seed.
+        study: training rows.
+        folds: of whole patients.
+        seed: of every fit.
+    """
+    found = {name: np.full((len(study), len(task.classes)), np.nan) for name, task in study.tasks.items()}
+    codes = {name: study.label_codes(name) for name in study.tasks}
+    for fold in folds:
+        told = fit(study.take(fold.train), seed).predict_proba(study.take(fold.test))
+        for name, own in codes.items():
+            if set(own[own != UNLABELLED]) <= set(own[fold.train]):
+                found[name][fold.test] = told[name]
+    return found
+
+
+def folds_of_tasks(study: Study, tasks: Sequence[str], seed: int) -> list[Fold]:
+    """Return inner folds of whole patients that share out the labels of several tasks together.
+
+    Returns:
+        As many folds as there are patients, at most 5; none if there is one patient.
+    """
+    owners, patients = study.patient_codes
+    folds = min(INNER_FOLDS, len(patients))
+    if folds < 2:
+        return []
+    labels = [study.label_codes(name) for name in tasks]
+    return stratified_group_k_fold(study.patients, joint_codes(owners, labels, folds), folds, seed, keep=labels)
