@@ -259,3 +259,58 @@ def test_help_and_import_load_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_a_strangers_folder_goes_from_init_to_a_report_with_one_edit(tmp_path, data):
+    """Built from a public study: one workbook, one folder a patient, other names."""
+    root, rows = tmp_path / "spit", []
+    people = [f"{group}_{n:02d}" for group in ("COV+", "COV-", "CTRL") for n in range(1, 35)]
+    chosen = [p for p in people if (data / "covid-saliva" / p).is_dir()]
+    by_group = [[p for p in chosen if p.startswith(g)][:4] for g in ("COV+", "COV-", "CTRL")]
+    for i, name in enumerate(p for group in by_group for p in group):
+        source, folder = data / "covid-saliva" / name, root / "measured" / f"person {i}"
+        folder.mkdir(parents=True)
+        spectra = np.loadtxt(source / "spectra.csv", delimiter=",", ndmin=2)
+        axis = np.loadtxt(source / "raman_shift.csv")
+        if spectra.shape[0] == len(axis):
+            spectra = spectra.T
+        for k, y in enumerate(spectra[:3]):
+            np.savetxt(folder / f"scan {k}.txt", np.c_[axis, y], fmt="%.4f", delimiter="\t")
+        rows.append({"Participant": f"person {i}", "Status": name.split("_")[0], "Age": 30 + i})
+    pd.DataFrame(rows).to_excel(root / "people.xlsx", index=False)
+    done = polydx("init", root)
+    assert done.returncode == 0, done.stderr
+    assert "next: look through it, then `polydx check" in done.stdout
+    refused = polydx("init", root)
+    assert (refused.returncode, "is there already" in refused.stderr) == (1, True)
+    yaml = root / "study.yaml"
+    text = yaml.read_text()
+    assert "folds: 4" in text  # four people a group
+    yaml.write_text(text.replace("seeds: [0]", "seeds: [0, 1]"))  # the one edit
+    checked = polydx("check", yaml)
+    assert checked.returncode == 0, checked.stderr
+    done = polydx("run", yaml, "--out", tmp_path / "run", "--jobs", 1)
+    assert done.returncode == 0, done.stderr
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    (recipe,) = metrics["recipes"].values()
+    assert recipe["tasks"]["status"]["patient"]["n"] == 12
+    assert metrics["seeds"] == [0, 1]
+    assert (tmp_path / "run" / "report.html").stat().st_size > 50_000
+
+
+def test_two_runs_are_needed_to_compare(tmp_path):
+    done = polydx("compare", tmp_path)
+    assert (done.returncode, "give two run folders or more" in done.stderr) == (1, True)
+
+
+def test_named_studies_are_listed_and_fetched_from_a_copy(tmp_path, data):
+    listed = polydx("data", "list", "--data", data).stdout
+    assert str(data / "als-saliva") in listed.replace("\n", "")
+    assert "built in" in listed
+    done = polydx("data", "fetch", "mouse-colon", "--data", tmp_path, "--from", data / "mouse-colon")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "mouse-colon" / "spectra.csv").is_file()
+    told = polydx("data", "fetch", "bacteria-id", "--data", tmp_path)
+    assert told.returncode == 1
+    assert "terms" in told.stderr

@@ -430,3 +430,11 @@ def test_a_file_without_an_axis_is_told(folder):
     np.savetxt(folder / "a.txt", np.ones((3, 30)))
     told = refused(folder)
     assert any(where.startswith("samples.csv row 2: a.txt") for where in told)
+
+
+def test_a_column_that_differs_within_a_patient_is_no_property_of_the_patient(folder):
+    rows = ("a,P1,a.txt,control,Graz,f", "b,P1,b.txt,control,Jena,f", "c,P2,c.txt,disease,Jena,m", "d,P3,d.txt,,Jena,m")
+    (folder / "samples.csv").write_text(samples(*rows, head="sample,patient,file,diagnosis,centre,sex"))
+    study = load(folder, unit="patient")
+    assert list(study.samples.columns) == ["patient", "sex"]
+    assert study.notes == ("columns that differ within a patient, left out of a study of patients: centre",)

@@ -4,7 +4,8 @@ from report_pages import Page
 from report_runs import build_run, build_study
 
 from polydx.errors import ConfigError
-from polydx.report.compare import run_names, write_comparison
+from polydx.report.comparable import run_names
+from polydx.report.compare import write_comparison
 from polydx.study import Task
 from polydx.validation.scores import score_predictions
 

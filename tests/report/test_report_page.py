@@ -111,7 +111,7 @@ def test_figures_of_an_earlier_report_do_not_stay(run):
 def test_names_are_text_and_never_markup(tmp_path):
     nasty = "<script>alert(1)</script>"
     study = build_study(tasks={"disease": Task((nasty, "$ill_2$"))}, names=[f"tiny/<b>p{i}</b>" for i in range(12)])
-    path = write_report(build_run(tmp_path, study))
+    path = write_report(build_run(tmp_path, study, recipes=("logistic",)))
     page = Page(path)
     assert "script" not in {tag for tag, _ in page.tags}
     assert nasty in page.text
@@ -120,13 +120,13 @@ def test_names_are_text_and_never_markup(tmp_path):
 
 
 def test_a_simulated_study_says_so_everywhere(tmp_path):
-    run = build_run(tmp_path, build_study(simulated=True))
+    run = build_run(tmp_path, build_study(simulated=True), recipes=("logistic",))
     page = Page(write_report(run))
     assert re.search(r"<title>SIMULATED", page.source)
     assert page.source.index("SIMULATED DATA: no patient") < page.source.index("<h1>")
     assert all("SIMULATED DATA." in caption for caption in page.captions)
     assert all(a["aria-label"].startswith("SIMULATED") for tag, a in page.tags if tag == "svg")
-    real = build_run(tmp_path / "real")
+    real = build_run(tmp_path / "real", recipes=("logistic",))
     plain = write_report(real).read_text()
     assert "SIMULATED" not in plain
     name = next(p.name for p in (tmp_path / "figures").glob("*-roc-*.svg"))
@@ -141,7 +141,7 @@ def test_no_declared_endpoint_means_no_headline(tmp_path):
 
 
 def test_tasks_of_samples_give_the_reason_for_no_patient_level(tmp_path):
-    page = Page(write_report(build_run(tmp_path, build_study(tasks=SMEARS, patients=14))))
+    page = Page(write_report(build_run(tmp_path, build_study(tasks=SMEARS, patients=14), recipes=("logistic",))))
     assert "Patient level: the task is answered for each sample, and samples of one patient may differ." in page.text
     assert {"malignancy", "subtype", "malignancy/leaves"} <= set(page.headings("h3"))
     assert "share of the patient's samples answered rightly" in page.text
@@ -173,7 +173,7 @@ def test_a_declared_endpoint_that_is_null_says_why(tmp_path):
 def test_missing_labels_many_classes_and_seeds(tmp_path):
     tasks = {"stage": Task(tuple(f"a stage with a very long name, number {i}" for i in range(7))), **TWO}
     study = build_study(patients=28, each=2, tasks=tasks, missing=(1, 2))
-    page = Page(write_report(build_run(tmp_path, study, seeds=(0, 1, 2))))
+    page = Page(write_report(build_run(tmp_path, study, recipes=("logistic",), seeds=(0, 1, 2))))
     assert "28 patients, 56 samples" in page.text
     assert "labelled for stage" in page.text
     assert "26 patients, 52 samples" in page.text
@@ -227,7 +227,7 @@ def test_a_study_without_subgroups_has_no_subgroup_figure(run, tmp_path):
 
 def test_a_subgroup_without_labelled_patients_is_left_out(tmp_path):
     study = build_study(missing=tuple(range(0, 12, 2)), tasks={"disease": Task(("healthy", "ill"), level="sample")})
-    write_report(build_run(tmp_path, study))
+    write_report(build_run(tmp_path, study, recipes=("logistic",)))
     found = pd.read_csv(next((tmp_path / "figures").glob("*subgroups*.csv")))
     assert set(found.loc[found["column"] == "centre", "group"]) == {"B"}
     assert (found["n"] > 0).all()
@@ -269,3 +269,11 @@ def test_comparisons_in_plain_words(change, told):
         "p_holm": 0.57,
     }
     assert told in in_words(found | change)
+
+
+def test_labels_of_one_class_give_dashes_and_reasons_not_errors(tmp_path):
+    study = build_study(missing=tuple(range(1, 12, 2)))
+    page = Page(write_report(build_run(tmp_path, study, recipes=("logistic",))))
+    assert "disease: no ROC curve, since all labels are of one class." in page.text
+    assert "not defined, no labelled patient of class 'ill'." in page.text
+    assert page.tables[0][1][:2] == ["logistic", "–"]

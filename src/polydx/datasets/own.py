@@ -99,6 +99,7 @@ def _samples(reading: Reading) -> tuple[pd.DataFrame, list[list[int]]]:
     if config.unit == "patient":
         groups = table.groupby("patient", sort=True).indices
         frame = table.drop_duplicates("patient").set_index("patient", drop=False).sort_index()
+        frame = frame.drop(columns=_varying(reading, table))
         members = [list(map(int, groups[patient])) for patient in frame.index]
     else:
         frame = table.set_axis(_sample_ids(reading), axis=0)
@@ -106,6 +107,16 @@ def _samples(reading: Reading) -> tuple[pd.DataFrame, list[list[int]]]:
     frame = frame.drop(columns=[c for c in _used(reading) if c in frame and c != "patient"])
     frame = frame.assign(patient=frame["patient"].astype(object))
     return frame.set_axis(frame.index.astype(object).rename("sample"), axis=0), members
+
+
+def _varying(reading: Reading, table: pd.DataFrame) -> list[str]:
+    """Return the columns that differ within a patient, and say so: none of their values is the patient's."""
+    others = [c for c in table.columns if c != "patient" and c not in _used(reading)]
+    counts = table.groupby("patient")[others].nunique(dropna=False).max() if others else pd.Series(dtype=int)
+    varying = [str(c) for c in counts.index[counts > 1]]
+    if varying:
+        reading.notes.append(f"columns that differ within a patient, left out of a study of patients: {', '.join(varying)}")
+    return varying
 
 
 def _used(reading: Reading) -> set[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Literal
 
 import numpy as np
 import torch
@@ -30,15 +31,20 @@ def predict_logits(
 
 
 def extract_features(
-    network: Network, inputs: Mapping[str, Tensor], stage: str, batch_size: int = 256
+    network: Network,
+    inputs: Mapping[str, Tensor],
+    stage: str,
+    batch_size: int = 256,
+    pool: Literal["average", "flat"] = "flat",
 ) -> NDArray[np.float32]:
     """Return one vector a sample at a named stage.
 
     Args:
         network: stays in evaluation mode, on its device.
         inputs: modality -> (N, C, L) or (N, C, H, W).
-        stage: `<modality>.<stage>`, whose map is flattened; or `embedding`, the fused vector.
+        stage: `<modality>.<stage>`; or `embedding`, the fused vector.
         batch_size: rows at a time.
+        pool: of a stage's map, the mean over its positions, or all of them side by side.
 
     Returns:
         (N, D).
@@ -51,7 +57,8 @@ def extract_features(
     with torch.inference_mode():
         for batch in _batches(inputs, _device(network), batch_size):
             x = network.embed(batch) if stage == "embedding" else network.features(batch, stage)
-            found.append(x.flatten(1).float().cpu())
+            pooled = x.flatten(2).mean(dim=2) if pool == "average" and x.ndim > 2 else x.flatten(1)
+            found.append(pooled.float().cpu())
     return torch.cat(found).numpy()
 
 

@@ -14,7 +14,6 @@ Floats = NDArray[np.float64]
 
 TIE = 1e-9  # figures closer than this differ by rounding alone
 MOST = 100  # sets of patients omitted from a stratum: enough for a variance and a skewness
-LOPSIDED = 0.2  # share of resamples on the smaller side of an estimate, below which it is called biased
 
 
 def patient_strata(labels: IntArray, patients: IntArray, classes: int) -> IntArray:
@@ -85,11 +84,6 @@ class Sampling(NamedTuple):
     acceleration: float
     inflation: float
     freedom: float
-
-    @property
-    def lopsided(self) -> bool:
-        """True where nearly all resamples lie on one side of the estimate, so that they are no guide to the truth."""
-        return bool(ndtr(-abs(self.bias)) < LOPSIDED)
 
 
 def sampling(estimate: float, draws: Floats, left_out: Floats, omitted: IntArray) -> Sampling:

@@ -23,6 +23,7 @@ Figure: TypeAlias = dict[str, Any]
 
 ACCURACIES = ("accuracy", WITHIN_PATIENT)
 PROPORTIONS = ("sensitivity", "specificity", "ppv", "npv")
+BIASED = "chance alone raises a calibration error, in every resample anew: it has an estimate but no honest interval"
 FEWEST_DEFINED = 0.5  # share of resamples that must be defined for a bootstrap interval
 
 
@@ -55,6 +56,8 @@ def _pick(scores: Any, name: str, code: int | None) -> Floats:
 def _bounds(measured: Measured, name: str, code: int | None) -> Figure:
     """Return the bounds and the method, or null bounds and the reason."""
     estimate = float(_pick(measured.seeds, name, code).mean())
+    if name == "ece":
+        return {"low": None, "high": None, "reason": BIASED}
     if measured.outcomes.one_unit_a_patient and measured.complete:
         closed = _closed_form(measured, name, code, estimate)
         if closed is not None:
@@ -68,9 +71,6 @@ def _bounds(measured: Measured, name: str, code: int | None) -> Figure:
         return {"low": None, "high": None, **counted, "reason": reason}
     if np.ptp(defined) > 1e-12:
         found = sampling(estimate, defined, _pick(measured.left_out, name, code), measured.omitted)
-        if found.lopsided:
-            reason = "nearly all resamples lie on one side of the estimate: it is biased on so few patients"
-            return {"low": None, "high": None, **counted, "reason": reason}
         return _as_bounds(bootstrap_interval(defined, found), "bootstrap") | counted
     careful = _without_spread(measured, name, code, estimate)
     if careful is None:

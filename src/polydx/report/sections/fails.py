@@ -5,7 +5,7 @@ from __future__ import annotations
 from polydx.report.blocks import Block, Details, Heading, Section, Text
 from polydx.report.sections.answers import confusion_picture, dots_picture, failures
 from polydx.report.sections.cohort import flow, missing_tables, subgroups
-from polydx.report.sections.tradeoffs import decision_picture, roc_picture
+from polydx.report.sections.tradeoffs import decision_picture, roc_blocks
 from polydx.report.view import View, answers
 
 
@@ -32,7 +32,7 @@ def _task(view: View, task: str) -> list[Block]:
     shown = view.shown(task)
     own = answers(outcomes, shown)
     blocks: list[Block] = [confusion_picture(view, task, level, own), dots_picture(view, task, level, own)]
-    blocks += [roc_picture(view, task, level, outcomes, shown)]
+    blocks += roc_blocks(view, task, level, outcomes, shown)
     if outcomes.positive is not None:
         blocks.append(decision_picture(view, task, level, outcomes, shown))
     blocks += failures(view, task, level, own)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from polydx.report.blocks import Picture
+from polydx.report.blocks import Block, Picture, Text
 from polydx.report.figures.curves import decision_curve, roc_panels
 from polydx.report.sections.common import many, picture, seeds_of
 from polydx.report.view import View
@@ -18,7 +18,7 @@ WORK = 2_000_000  # units x resamples
 THRESHOLDS = np.linspace(0.01, 0.9, 90)
 
 
-def roc_picture(view: View, task: str, level: str, outcomes: Outcomes, shown: str) -> Picture:
+def roc_blocks(view: View, task: str, level: str, outcomes: Outcomes, shown: str) -> list[Block]:
     """Return the ROC curves of all recipes, the shown one with its band; of more classes, each against the rest."""
     two = outcomes.positive is not None
     codes = [outcomes.positive] if outcomes.positive is not None else list(range(len(outcomes.classes)))
@@ -36,6 +36,8 @@ def roc_picture(view: View, task: str, level: str, outcomes: Outcomes, shown: st
             patients = np.unique(outcomes.patients[tested], return_inverse=True)[1].astype(np.int64)
             band = roc_band(own[tested], scores[:, tested, code], patients, resamples, rng)
             frames.append(pd.DataFrame({"panel": outcomes.classes[code], "curve": recipe, **band._asdict()}))
+    if not frames:
+        return [Text(f"{task}: no ROC curve, since all labels are of one class.")]
     data = pd.concat(frames, ignore_index=True)
     against = (
         f"{outcomes.classes[codes[0]]} against {outcomes.classes[1 - codes[0]]}"
@@ -48,7 +50,7 @@ def roc_picture(view: View, task: str, level: str, outcomes: Outcomes, shown: st
         f"{seeds_phrase(seeds_of(view))}. Band: pointwise 95 %, {resamples} resamples of patients{others}."
     )
     alt = f"ROC curves for {task} of {', '.join(recipes)}"
-    return picture(view, f"roc-{task}", lambda: roc_panels(data, shown, list(view.metrics)), caption, alt, data)
+    return [picture(view, f"roc-{task}", lambda: roc_panels(data, shown, list(view.metrics)), caption, alt, data)]
 
 
 def decision_picture(view: View, task: str, level: str, outcomes: Outcomes, shown: str) -> Picture:

@@ -1,0 +1,193 @@
+"""What a network takes: one tensor a modality, a channel for each pipeline, brought within a network's reach."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from polydx.config import Channels, NetworkConfig, Step
+from polydx.errors import ConfigError, Problem, StudyError
+from polydx.preprocessing.pipeline import SpectraPipeline, build_pipeline
+from polydx.recipes.inputs import FittedInputs, fit_inputs
+from polydx.recipes.protocol import State
+from polydx.study import RowIndex, Study
+from polydx.training.tensors import TensorSet, tensor_set
+
+ChannelSteps = Mapping[str, Sequence[Sequence[Step]]]
+"""modality -> pipelines, one a channel -> steps."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """One mean and standard deviation a channel, of all training values: keeps raw counts within a network's reach.
+
+    Attributes:
+        mean: of all values.
+        sd: of all values, 1 where they are constant.
+    """
+
+    mean: float
+    sd: float
+
+    def __call__(self, values: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Return (values - mean) / sd as float32."""
+        return ((values - self.mean) / self.sd).astype(np.float32)
+
+
+AS_IT_IS = Scale(0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class NetworkInputs:
+    """Fitted preprocessing and scales of a network.
+
+    Attributes:
+        channels: one preprocessing a channel, over all modalities that have so many.
+        scales: modality -> scale of each channel.
+    """
+
+    channels: tuple[FittedInputs, ...]
+    scales: dict[str, list[Scale]]
+
+    @property
+    def axes(self) -> dict[str, NDArray[np.float64] | None]:
+        """Modality -> axis of what enters the network; None where its columns are no wavenumbers."""
+        return {name: pipeline.axis_out for name, pipeline in self.channels[0].pipelines.items()}
+
+    @property
+    def axes_in(self) -> dict[str, NDArray[np.float64] | None]:
+        """Modality -> axis of the study's spectra."""
+        return {name: pipeline.input_axis for name, pipeline in self.channels[0].pipelines.items()}
+
+    def tensors(self, study: Study) -> tuple[dict[str, torch.Tensor], RowIndex]:
+        """Return modality -> (n, C, L), one row a spectrum in the order of the samples, and which sample each is of.
+
+        Raises:
+            AxisError: the study is on another axis than the training rows.
+            StudyError: samples with several rows, and several modalities.
+        """
+        arrays, index = instances(self.channels, study)
+        scaled = {
+            name: np.stack([scale(values) for scale, values in zip(self.scales[name], listed, strict=True)], axis=1)
+            for name, listed in arrays.items()
+        }
+        return {name: torch.from_numpy(x) for name, x in scaled.items()}, index
+
+    def state(self) -> State:
+        """Return pipelines and scales as data; a single channel is written without its number."""
+        config: dict[str, Any] = {}
+        arrays: dict[str, NDArray[Any]] = {}
+        for number, part in enumerate(self.channels):
+            described, found = part.state()
+            at = "" if number == 0 else f"channel{number}/"
+            config |= {f"{at}{name}": pipeline for name, pipeline in described.items()}
+            arrays |= {f"{at}{key}": value for key, value in found.items()}
+        scales = {n: [[s.mean, s.sd] for s in listed] for n, listed in self.scales.items()}
+        flat = {n: listed[0] if len(listed) == 1 else listed for n, listed in scales.items()}
+        return {"inputs": config, "scales": flat}, arrays
+
+    @classmethod
+    def from_state(cls, config: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> NetworkInputs:
+        """Rebuild what `state` returned."""
+        nested = {n: found if isinstance(found[0], list) else [found] for n, found in config["scales"].items()}
+        parts = []
+        for number in range(max(map(len, nested.values()))):
+            at = "" if number == 0 else f"channel{number}/"
+            own = {n: config["inputs"][f"{at}{n}"] for n, listed in nested.items() if len(listed) > number}
+            found = {k.removeprefix(at): v for k, v in arrays.items() if k.startswith(at)}
+            parts.append(FittedInputs.from_state(own, found))
+        return cls(tuple(parts), {n: [Scale(*pair) for pair in listed] for n, listed in nested.items()})
+
+
+def fit_network_inputs(
+    study: Study, steps: ChannelSteps, scales: Mapping[str, Sequence[Scale]] | None = None
+) -> NetworkInputs:
+    """Fit every pipeline on all rows of the study, and its scale on what comes out.
+
+    Args:
+        study: training rows.
+        steps: modality -> pipelines.
+        scales: modality -> scales to keep instead, those that loaded weights were trained at.
+    """
+    most = max(map(len, steps.values()))
+    parts = tuple(
+        fit_inputs(study, {name: listed[i] for name, listed in steps.items() if len(listed) > i}) for i in range(most)
+    )
+    kept = dict(scales or {})
+    arrays, _ = instances(parts, study)
+    fitted = {name: list(kept.get(name) or map(_scale_of, listed)) for name, listed in arrays.items()}
+    return NetworkInputs(parts, fitted)
+
+
+def _scale_of(values: NDArray[np.float64]) -> Scale:
+    return Scale(float(values.mean()), float(values.std()) or 1.0)
+
+
+def instances(
+    channels: Sequence[FittedInputs], study: Study
+) -> tuple[dict[str, list[NDArray[np.float64]]], RowIndex]:
+    """Return modality -> one (n, L) array a channel, rows in the order of the samples, and whose they are."""
+    rows = [part.rows(study) for part in channels]
+    first = study.rows[next(iter(rows[0]))]
+    if len(rows[0]) > 1 and any((study.rows[name].counts != 1).any() for name in rows[0]):
+        raise StudyError("a network of several modalities needs exactly one row of each for every sample")
+    arrays = {name: [part[name][study.rows[name].rows] for part in rows if name in part] for name in rows[0]}
+    return arrays, RowIndex(first.starts, np.arange(len(first.rows)))
+
+
+def tensor_rows(study: Study, tensors: Mapping[str, torch.Tensor], index: RowIndex) -> TensorSet:
+    """Return the rows to train on, with the labels and the patient of the sample each belongs to."""
+    owner = index.sample_of_row
+    labels = {name: study.label_codes(name)[owner] for name in study.tasks}
+    return tensor_set({n: x.numpy() for n, x in tensors.items()}, labels, study.patient_codes[0][owner])
+
+
+def channel_steps(config: NetworkConfig, onto: Mapping[str, NDArray[np.float64]] | None = None) -> ChannelSteps:
+    """Return the pipelines of every modality.
+
+    Args:
+        config: of the recipe.
+        onto: modality -> axis that its spectra are resampled onto before the first step.
+    """
+    found = {}
+    for name in config.backbones:
+        own = config.preprocessing.get(name, [])
+        listed = own.channels if isinstance(own, Channels) else [own]
+        before = [] if name not in (onto or {}) else [Step(name="resample", params={"onto": (onto or {})[name].tolist()})]
+        found[name] = [[*before, *steps] for steps in listed]
+    return found
+
+
+def channel_pipelines(steps: Sequence[Sequence[Step]], axis: NDArray[np.float64], where: str) -> list[SpectraPipeline]:
+    """Return the unfitted pipelines of one modality.
+
+    Raises:
+        ConfigError: they end on different axes, or with different numbers of columns.
+    """
+    built = [build_pipeline(listed, axis) for listed in steps]
+    lengths = [columns_out(pipeline, len(axis)) for pipeline in built]
+    for i, pipeline in enumerate(built[1:], start=1):
+        if lengths[i] != lengths[0]:
+            what = f"channel 0 has {lengths[0]} points, channel {i} {lengths[i]}; channels need the same"
+            raise ConfigError("channels of different lengths", [Problem(where, what)])
+        one, other = built[0].axis_out, pipeline.axis_out
+        if one is not None and other is not None and not np.array_equal(one, other):
+            what = f"channels 0 and {i} end on different axes; crop or resample both alike"
+            raise ConfigError("channels on different axes", [Problem(where, what)])
+    return built
+
+
+def columns_out(pipeline: SpectraPipeline, points: int) -> int:
+    """Return how many columns leave an unfitted pipeline, also where they are no wavenumbers (PCA, selection)."""
+    if pipeline.axis_out is not None:
+        return len(pipeline.axis_out)
+    for _, step in reversed(pipeline.steps):
+        for key in ("components", "k"):
+            if isinstance(found := step.get_params().get(key), int):
+                return found
+    return points

@@ -1,0 +1,109 @@
+"""What weights have seen: patients and measurements, so that nobody is tested on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from polydx.study import Study, Table
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Patients and measurements that took part in a fit.
+
+    Attributes:
+        patients: ids, namespaced by study.
+        hashes: SHA-256 of each spectrum or image as the study held it.
+        unknown: sources of weights that do not say what they saw.
+    """
+
+    patients: frozenset[str] = frozenset()
+    hashes: frozenset[str] = frozenset()
+    unknown: tuple[str, ...] = ()
+
+    def __or__(self, other: Seen) -> Seen:
+        """Return what either has seen."""
+        unknown = tuple(dict.fromkeys([*self.unknown, *other.unknown]))
+        return Seen(self.patients | other.patients, self.hashes | other.hashes, unknown)
+
+    def to_json(self) -> dict[str, list[str]]:
+        """Return lists, sorted, so that the same fit writes the same bytes."""
+        return {"patients": sorted(self.patients), "hashes": sorted(self.hashes), "unknown": list(self.unknown)}
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> Seen:
+        """Return what `to_json` wrote."""
+        return cls(frozenset(found["patients"]), frozenset(found["hashes"]), tuple(found["unknown"]))
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Where weights come from; travels with them.
+
+    Attributes:
+        method: `fit`, `simclr`, `supcon`, `supervised`, or `init` for weights that were only handed on.
+        study: name of the study they were fitted on last.
+        simulated: whether any of it was drawn by a computer.
+        seen: patients and measurements of all fits that led to them.
+        tasks: task -> classes of the heads.
+    """
+
+    method: str
+    study: str
+    simulated: bool = False
+    seen: Seen = Seen()
+    tasks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what JSON can hold."""
+        tasks = {name: list(classes) for name, classes in self.tasks.items()}
+        return {
+            "method": self.method, "study": self.study, "simulated": self.simulated, **self.seen.to_json(), "tasks": tasks,
+        }  # fmt: skip
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> Manifest:
+        """Return what `to_json` wrote."""
+        tasks = {name: tuple(classes) for name, classes in found["tasks"].items()}
+        return cls(found["method"], found["study"], found["simulated"], Seen.from_json(found), tasks)
+
+
+def manifest_of(method: str, study: Study, modalities: Iterable[str], before: Seen = Seen()) -> Manifest:  # noqa: B008
+    """Return the manifest of a fit on all rows of `study`, after others that saw `before`."""
+    tasks = {name: task.classes for name, task in study.tasks.items()}
+    return Manifest(method, study.name, study.simulated, before | seen_in(study, modalities), tasks)
+
+
+def seen_in(study: Study, modalities: Iterable[str] | None = None) -> Seen:
+    """Return the patients of a study, and the hashes of their spectra and images.
+
+    Rows of tables have no hashes here: two people may well have the same age and sex.
+    """
+    kept = [n for n in modalities or study.modalities if not isinstance(study.modalities[n], Table)]
+    hashes = study.content_hashes()
+    used = {name: np.unique(study.rows[name].rows) for name in kept}
+    return Seen(
+        frozenset(study.patients.astype(str).tolist()),
+        frozenset(h for name in kept for h in hashes[name][used[name]].tolist()),
+    )
+
+
+def seen(recipe: Any) -> Seen:
+    """Return what the weights that a recipe starts from have seen, its parts' included; nothing for most recipes.
+
+    Args:
+        recipe: any recipe; one that starts from weights has a method `seen_before`, one made of others has `recipe` or
+            `members`.
+    """
+    found = recipe.seen_before() if hasattr(recipe, "seen_before") else Seen()
+    members = getattr(recipe, "members", ())
+    parts = list(members.values() if isinstance(members, Mapping) else members)
+    if hasattr(recipe, "recipe"):
+        parts.append(recipe.recipe)
+    for part in parts:
+        found = found | seen(part)
+    return found
