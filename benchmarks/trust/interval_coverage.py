@@ -194,9 +194,9 @@ def tables(effort: Effort) -> list[Table]:
     ]
 
 
-def options() -> argparse.ArgumentParser:
-    """Return the command line that this script and `run_all` share."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def options(described: str) -> argparse.ArgumentParser:
+    """Return the command line that these scripts share."""
+    parser = argparse.ArgumentParser(description=described.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="few cohorts: shows that it runs, not what is true")
     parser.add_argument("--jobs", type=int, default=1, help="processes side by side; changes no number")
     return parser
@@ -208,5 +208,5 @@ def effort_of(quick: bool, jobs: int) -> Effort:
 
 
 if __name__ == "__main__":
-    given = options().parse_args()
+    given = options(__doc__).parse_args()
     print("\n\n".join(table.markdown() for table in tables(effort_of(given.quick, given.jobs))))

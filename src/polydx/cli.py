@@ -94,7 +94,7 @@ def report(run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="A fin
     """Write report.html of a finished run again."""
     from polydx import workflows
 
-    terminal.out.print(f"{workflows.report(run_folder)}")
+    terminal.line(f"{workflows.report(run_folder)}")
 
 
 @app.command(epilog="Example: polydx train studies/als-saliva.yaml --data data --recipe logistic --out models/als")
@@ -110,7 +110,7 @@ def train(
 
     with terminal.progress() as progress:
         folder = workflows.train(study, recipe=recipe, out=out_dir, data=data, seed=seed, progress=progress)
-    terminal.out.print(f"model: {folder}")
+    terminal.line(f"model: {folder}")
 
 
 @app.command(epilog="Example: polydx predict models/als new/*.txt --out answers.csv")
@@ -145,7 +145,7 @@ def compare(
     """Put finished runs side by side in one page."""
     from polydx import workflows
 
-    terminal.out.print(f"{workflows.compare(runs, out=out_file)}", soft_wrap=True)
+    terminal.line(f"{workflows.compare(runs, out=out_file)}")
 
 
 @app.command(epilog="Example: polydx init my-folder, then edit my-folder/study.yaml")
@@ -158,10 +158,10 @@ def init(
 
     written, notes = workflows.init(folder, force=force)
     for note in notes:
-        terminal.out.print(f"note: {note}", markup=False, soft_wrap=True)
+        terminal.line(f"note: {note}")
     for path in written:
-        terminal.out.print(f"written: {path}", markup=False, soft_wrap=True)
-    terminal.out.print(f"next: look through it, then `polydx check {written[0]}`", markup=False, soft_wrap=True)
+        terminal.line(f"written: {path}")
+    terminal.line(f"next: look through it, then `polydx check {written[0]}`")
 
 
 @data_app.command("list", epilog="Example: polydx data list")
@@ -170,8 +170,8 @@ def list_datasets(data: DataDir = None) -> None:
     from polydx import workflows
 
     for name, summary, where in workflows.list_datasets(data):
-        terminal.out.print(f"{name:<18} {summary}", markup=False, soft_wrap=True)
-        terminal.out.print(f"{'':<18} {where}", markup=False, soft_wrap=True)
+        terminal.line(f"{name:<18} {summary}")
+        terminal.line(f"{'':<18} {where}")
 
 
 @data_app.command("fetch", epilog="Example: polydx data fetch als-saliva --data data")
@@ -187,7 +187,7 @@ def fetch(
 
     with terminal.download_bar(name) as tell:
         folder = workflows.fetch(name, from_dir=from_dir, data=data, progress=tell)
-    terminal.out.print(f"{name}: {folder}", markup=False, soft_wrap=True)
+    terminal.line(f"{name}: {folder}")
 
 
 @data_app.command("inspect", epilog="Example: polydx data inspect als-saliva --data data")

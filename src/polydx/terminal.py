@@ -81,31 +81,32 @@ def progress() -> Iterator[Terminal]:
         terminal.close()
 
 
+def line(text: str) -> None:
+    """Print one line as it is: no markup, no wrapping that would break a path."""
+    out.print(text, markup=False, soft_wrap=True)
+
+
 def print_study(study: Any) -> None:
     """Print what a study holds."""
     described = study.describe()
     label = " [SIMULATED]" if described["simulated"] else ""
-    out.print(
-        f"{described['name']}{label}: {described['samples']} samples of {described['patients']} patients", markup=False
-    )
+    line(f"{described['name']}{label}: {described['samples']} samples of {described['patients']} patients")
     for name, m in described["modalities"].items():
         extent = f", {m['points']} points {m['from']:g}-{m['to']:g} cm^-1" if "points" in m else ""
-        out.print(f"  {name}: {m['rows']} {m['kind']}{extent}; {m['samples_without']} samples without", markup=False)
+        line(f"  {name}: {m['rows']} {m['kind']}{extent}; {m['samples_without']} samples without")
     for name, t in described["tasks"].items():
         classes = ", ".join(f"{c} {n['patients']} ({n['samples']})" for c, n in t["classes"].items())
-        out.print(
-            f"  {name} ({t['level']}): patients (samples) {classes}; {t['unlabelled']} samples unlabelled", markup=False
-        )
+        line(f"  {name} ({t['level']}): patients (samples) {classes}; {t['unlabelled']} samples unlabelled")
     for note in described["notes"]:
-        out.print(f"  note: {note}", markup=False)
+        line(f"  note: {note}")
 
 
 def print_findings(findings: list[Any]) -> None:
     """Print the findings of the checks, one a line."""
     for f in findings:
-        out.print(f"{f.severity}: {f.check}: {f.where}: {f.message}", markup=False)
+        line(f"{f.severity}: {f.check}: {f.where}: {f.message}")
     if not findings:
-        out.print("no problems found")
+        line("no problems found")
 
 
 def print_run(folder: Path) -> None:
@@ -121,20 +122,18 @@ def print_run(folder: Path) -> None:
     console = out if out.is_terminal else Console(width=WIDE, highlight=False)
     console.print(table)
     print_endpoint(metrics)
-    out.print(f"report: {folder / 'report.html'}", soft_wrap=True, markup=False)
+    line(f"report: {folder / 'report.html'}")
 
 
 def print_endpoint(metrics: Mapping[str, Any]) -> None:
     """Print the comparisons of the declared endpoint, each in one line."""
     for c in metrics["comparisons"]:
         if c.get("difference") is None:
-            out.print(f"{c['a']} - {c['b']}: no test ({c.get('reason', 'unknown')})", markup=False)
+            line(f"{c['a']} - {c['b']}: no test ({c.get('reason', 'unknown')})")
             continue
-        out.print(
+        line(
             f"primary endpoint, {c['metric']} of {c['task']} by {c['level']}: {c['a']} - {c['b']} = "
-            f"{c['difference']:+.3f} ({c['low']:+.3f} to {c['high']:+.3f}), p = {c['p_holm']:.3g} ({c['test']}, Holm)",
-            markup=False,
-            soft_wrap=True,
+            f"{c['difference']:+.3f} ({c['low']:+.3f} to {c['high']:+.3f}), p = {c['p_holm']:.3g} ({c['test']}, Holm)"
         )
 
 

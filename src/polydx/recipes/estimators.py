@@ -16,6 +16,9 @@ from polydx.params import check_params, closest
 from polydx.recipes.catalogue import ESTIMATORS, EstimatorSpec
 from polydx.study import IntArray
 
+_SOUND: set[str] = set()
+"""Models with parameters that were found sound: a check takes as long as a small fit, and a run has thousands."""
+
 
 def fit_estimator(
     model: str,
@@ -61,9 +64,12 @@ def make_estimator(model: str, params: Mapping[str, Any], seed: int) -> Any:
     Raises:
         ConfigError: unknown model or parameter, or a value the library refuses.
     """
-    problems = estimator_problems(model, params, model)
-    if problems:
-        raise ConfigError(problems[0].what)
+    key = f"{model} {sorted(params.items())!r}"
+    if key not in _SOUND:
+        problems = estimator_problems(model, params, model)
+        if problems:
+            raise ConfigError(problems[0].what)
+        _SOUND.add(key)
     spec = ESTIMATORS[model]
     merged = {**spec.defaults, **params}
     if spec.seeded:

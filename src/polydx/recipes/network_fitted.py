@@ -18,6 +18,7 @@ from polydx.recipes.network_inputs import NetworkInputs
 from polydx.recipes.network_plan import Plan, planned_network
 from polydx.recipes.protocol import Probabilities, State
 from polydx.recipes.provenance import Manifest
+from polydx.recipes.task_fit import under
 from polydx.study import FloatArray, RowIndex, Study
 from polydx.training.predict import extract_features, predict_logits
 from polydx.training.threads import limited_threads
@@ -103,12 +104,12 @@ class FittedNetwork:
         """Rebuild what `state` returned."""
         plan = dict(config["plan"])
         network = planned_network(plan)
-        network.load_state_dict({k: torch.from_numpy(np.array(v)) for k, v in _under(arrays, "weights/").items()})
+        network.load_state_dict({k: torch.from_numpy(np.array(v)) for k, v in under(arrays, "weights/").items()})
         network.eval()
-        fitted = cls(NetworkInputs.from_state(config, _under(arrays, "inputs/")), network, plan)
+        fitted = cls(NetworkInputs.from_state(config, under(arrays, "inputs/")), network, plan)
         fitted.thresholds = config["thresholds"]
         if config.get("mapping"):
-            fitted.mapping = ClassMapping(config["mapping"], _under(arrays, "mapping/"))
+            fitted.mapping = ClassMapping(config["mapping"], under(arrays, "mapping/"))
         if config.get("manifest"):
             fitted.manifest = Manifest.from_json(config["manifest"])
         return fitted
@@ -118,6 +119,3 @@ def two_columns(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     """Give a single logit (n, 1) of the second class a zero for the first: their softmax is its sigmoid."""
     return logits if logits.shape[1] > 1 else np.hstack([np.zeros_like(logits), logits])
 
-
-def _under(arrays: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
-    return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
