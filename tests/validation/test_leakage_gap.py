@@ -46,7 +46,7 @@ def test_recognisable_patients_flatter_a_split_by_sample_only():
     found = leakage_gap(study, logistic(study), 5, 0, resamples=300)["disease"]
     assert found["by_sample"]["estimate"] > 0.95
     assert abs(found["by_patient"]["estimate"] - 0.5) < 0.2
-    assert found["gap"]["low"] > 0.2
+    assert found["gap"]["low"] > 0.1
     assert {k: found[k] for k in ("recipe", "metric", "level", "folds")} == {
         "recipe": "logistic",
         "metric": "accuracy",

@@ -112,6 +112,14 @@ def test_twenty_of_twenty_never_reads_as_certainty():
     assert task["mean_within_patient_accuracy"]["low"] < 0.95
 
 
+def test_a_calibration_error_has_no_interval():
+    for level in ("patient", "sample"):
+        found = score(als_table())["recipes"]["svm"]["tasks"]["als"][level]["ece"]
+        assert found["estimate"] > 0
+        assert found["low"] is found["high"] is None
+        assert "chance alone raises" in found["reason"]
+
+
 def test_mean_within_patient_accuracy_weighs_patients_alike():
     p = np.array([[0.1, 0.9]] * 9 + [[0.9, 0.1], [0.2, 0.8]])
     table = rows(p, [1] * 9 + [1, 0], [0] * 9 + [1, 2], "als", ALS)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from torch import Tensor
 from polydx.config import InitConfig, NetworkConfig
 from polydx.errors import AxisError, BundleError, ConfigError, Problem, counted
 from polydx.models.network import Network
+from polydx.models.options import known
 from polydx.preprocessing.spectra import resample_onto
 from polydx.recipes.network_fitted import FittedNetwork
 from polydx.recipes.network_inputs import AS_IT_IS, Scale, channel_steps
@@ -116,7 +118,9 @@ def _of_run(folder: Path, init: InitConfig) -> Path:
     raise ConfigError(f"{folder} holds no such weights: it is neither a model folder nor a run with a network")
 
 
-def axis_problems(source: Source, init: InitConfig, config: NetworkConfig, name: str, own: Axis | None, study: Axis) -> list[Problem]:
+def axis_problems(
+    source: Source, init: InitConfig, config: NetworkConfig, name: str, own: Axis | None, study: Axis
+) -> list[Problem]:
     """Return what keeps the weights' axis and the recipe's from being the same.
 
     Args:
@@ -147,7 +151,9 @@ def axis_problems(source: Source, init: InitConfig, config: NetworkConfig, name:
     return []
 
 
-def axes_to_take(source: Source, init: InitConfig, config: NetworkConfig, own: Mapping[str, Axis | None]) -> dict[str, Axis]:
+def axes_to_take(
+    source: Source, init: InitConfig, config: NetworkConfig, own: Mapping[str, Axis | None]
+) -> dict[str, Axis]:
     """Return modality -> axis to resample onto first, for those whose own axis is another than the weights'."""
     if init.axis != "resample":
         return {}
@@ -167,22 +173,30 @@ def _told(axis: Axis | None) -> str:
 def load_source(network: Network, source: Source, init: InitConfig, config: NetworkConfig) -> list[str]:
     """Load the weights into the network, in place.
 
+    What is missing or of another shape stays as it is, and is told; with `head: mapped`, where nothing is trained,
+    everything has to fit.
+
     Returns:
         Sentences that say what was loaded, left aside and of another shape.
 
     Raises:
         BundleError: nothing fits, or a head to keep does not.
     """
-    modules = [*init.modules, *(["heads"] if init.keep_head and "heads" not in init.modules else [])]
+    mapped = config.head == "mapped"
+    modules = ["backbones", "necks", "fusion", "heads"] if mapped else list(init.modules)
+    if init.keep_head and "heads" not in modules:
+        modules.append("heads")
     if not any(key.startswith("backbones.") for key in source.state):
         return _load_published(network, source, modules)
     state = _renamed(source, config)
-    report = load_into(network, state, modules, strict=False)
+    report = load_into(network, state, modules, strict=mapped)
     said = [f"init: loaded {_parts(report.loaded)} from {source.path}"]
     if report.skipped:
         said.append(f"init: left aside {_parts(report.skipped)}")
     if report.mismatched or report.missing:
-        said.append(f"init: not in the weights, or of another shape, and so new: {_parts([*report.mismatched, *report.missing])}")
+        said.append(
+            f"init: not in the weights, or of another shape, and so new: {_parts([*report.mismatched, *report.missing])}"
+        )
     if init.keep_head and not any(key.startswith("heads.") for key in report.loaded):
         raise BundleError(f"no head of {source.path} fits a task of this study", _head_problems(network, state))
     return said
@@ -215,7 +229,9 @@ def _load_published(network: Network, source: Source, modules: Sequence[str]) ->
     for name in network.modalities:
         if "backbones" in modules or f"backbones.{name}" in modules:
             left = network.backbone(name).load_published(source.state)
-            said.append(f"init: loaded backbones.{name} ({counted(len(source.state) - len(left), 'tensor')}) from {source.path}")
+            said.append(
+                f"init: loaded backbones.{name} ({counted(len(source.state) - len(left), 'tensor')}) from {source.path}"
+            )
     if not said:
         raise BundleError(f"{source.path} holds a backbone alone; `modules` asks for {', '.join(modules)}")
     if "heads" not in modules:
@@ -227,17 +243,34 @@ def _load_classifier(network: Network, left: Mapping[str, Tensor], path: Path) -
     """Load the one linear layer that is left into the one head there is."""
     weights = [key for key, value in left.items() if key.endswith(".weight") and value.ndim == 2]
     if len(weights) != 1 or len(network.tasks) != 1:
-        raise BundleError(f"{path}: a head is kept where weights and study have one each, not {len(weights)} and {len(network.tasks)}")
+        raise BundleError(
+            f"{path}: a head is kept where weights and study have one each, not {len(weights)} and {len(network.tasks)}"
+        )
     stem, task = weights[0].removesuffix(".weight"), network.tasks[0]
     wanted = f"heads.{task}.layers.out"
     load_into(network, {f"{wanted}.{k}": left[f"{stem}.{k}"] for k in ("weight", "bias")}, [f"heads.{task}"])
     return f"init: loaded {stem} as the head of '{task}'"
 
 
-def classes_of_published(state: Mapping[str, Tensor]) -> int | None:
-    """Return the classes of a published classifier: the rows of the only matrix, if there is one."""
-    rows = [len(value) for key, value in state.items() if key.endswith(".weight") and value.ndim == 2]
-    return rows[0] if len(rows) == 1 else None
+def source_head(source: Source, config: NetworkConfig) -> dict[str, dict[str, Any]]:
+    """Return the one head of the source whose classes are mapped: its task, and keyword arguments of `Head`.
+
+    Raises:
+        ConfigError: the weights have several heads and `init.head` names none of them, or they have no head.
+    """
+    if source.fitted is None:
+        rows = [len(value) for key, value in source.state.items() if key.endswith(".weight") and value.ndim == 2]
+        heads = {"source": {"classes": rows[0]}} if len(rows) == 1 else {}
+    else:
+        heads = dict(source.fitted.plan["heads"])
+    wanted = None if config.init is None else config.init.head
+    if wanted is not None:
+        known(wanted, heads, "head of the weights")
+        return {wanted: heads[wanted]}
+    if len(heads) != 1:
+        what = f"several heads ({', '.join(heads)}): name one with `init: {{head: ...}}`" if heads else "no head to map"
+        raise ConfigError(f"{source.path} has {what}")
+    return heads
 
 
 def _parts(keys: Sequence[str]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,112 +10,60 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.special import softmax
 
-from polydx.augmentation.base import Chain, build_chain
-from polydx.augmentation.spectra import AUGMENTATIONS
-from polydx.config import NetworkConfig, Step
-from polydx.errors import ConfigError, Problem, StudyError
-from polydx.models.network import Network, build_network
-from polydx.recipes.inputs import FittedInputs, StepsByModality, fit_inputs, input_problems, pool_mean
-from polydx.recipes.protocol import Probabilities, State
+from polydx.config import NetworkConfig
+from polydx.models.network import Network
+from polydx.recipes.initial import Source, axes_to_take, load_source, read_source, source_head
+from polydx.recipes.mapping import ClassMapping, fit_mapping, row_weights
+from polydx.recipes.network_checks import network_problems
+from polydx.recipes.network_fitted import FittedNetwork
+from polydx.recipes.network_inputs import channel_pipelines, channel_steps, fit_network_inputs, tensor_rows
+from polydx.recipes.network_plan import (
+    Plan,
+    build_losses,
+    build_task_weights,
+    fit_augmentation,
+    network_plan,
+    planned_heads,
+    planned_network,
+    training_options,
+)
+from polydx.recipes.pretrain import (
+    augmentation_of_views,
+    other_study,
+    pretrained_elsewhere,
+    pretrained_network,
+)
+from polydx.recipes.provenance import Seen, manifest_of, seen_in
+from polydx.recipes.sources import Sources
 from polydx.splits import inner_split
-from polydx.study import FloatArray, RowIndex, Study
+from polydx.study import RowIndex, Study
+from polydx.training.freezing import freeze
 from polydx.training.logs import TensorBoardLog
-from polydx.training.loop import Augment, fit
-from polydx.training.losses import CrossEntropy, balanced_class_weights
-from polydx.training.options import TrainingOptions
-from polydx.training.predict import extract_features, predict_logits
-from polydx.training.tensors import TensorSet, tensor_set
+from polydx.training.loop import fit
+from polydx.training.tensors import TensorSet, take_rows
 from polydx.training.threads import limited_threads
+from polydx.training.weights import load_into
 
-
-@dataclass(frozen=True)
-class Scale:
-    """One mean and standard deviation a modality, of all training values: keeps raw counts within a network's reach.
-
-    Attributes:
-        mean: of all values.
-        sd: of all values, 1 where they are constant.
-    """
-
-    mean: float
-    sd: float
-
-    def __call__(self, values: NDArray[np.float64]) -> NDArray[np.float32]:
-        """Return (values - mean) / sd as float32."""
-        return ((values - self.mean) / self.sd).astype(np.float32)
+__all__ = ["FittedNetwork", "NetworkRecipe", "Start", "network_problems"]
 
 
 @dataclass
-class FittedNetwork:
-    """A network recipe after `fit`.
+class Start:
+    """A recipe before its fit: its network with the weights it starts from, and the rows to learn from.
 
     Attributes:
-        inputs: fitted preprocessing.
-        scales: modality -> scale.
-        network: in evaluation mode.
-        plan: keyword arguments of `build_network` that make this architecture.
-        threads: for prediction.
+        fitted: preprocessing and network; nothing of the network was fitted on labels of these rows, unless `pretrain`
+            asked for it.
+        train: rows to learn from.
+        monitor: rows of inner patients that watch over the epochs.
+        index: which rows belong to which sample, of all rows.
     """
 
-    inputs: FittedInputs
-    scales: dict[str, Scale]
-    network: Network
-    plan: dict[str, Any]
-    threads: int = 1
-    thresholds: Mapping[str, float] = field(default_factory=dict)
-    history: list[dict[str, float]] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-    def predict_proba(self, study: Study) -> Probabilities:
-        """Return {task: (N, K)}; a sample with several spectra gets the mean of their probabilities."""
-        tensors, index = self._instances(study)
-        with limited_threads(self.threads):
-            logits = predict_logits(self.network, tensors)
-        found = {task: pool_mean(np.asarray(softmax(values, axis=1)), index) for task, values in logits.items()}
-        return {task: p / p.sum(axis=1, keepdims=True) for task, p in found.items()}
-
-    def features(self, study: Study, stage: str) -> FloatArray:
-        """Return (N, D) activations: `<modality>.<stage>` of a backbone, or `embedding`."""
-        tensors, index = self._instances(study)
-        with limited_threads(self.threads):
-            return pool_mean(extract_features(self.network, tensors, stage).astype(np.float64), index)
-
-    def _instances(self, study: Study) -> tuple[dict[str, torch.Tensor], RowIndex]:
-        """Return one input a row of the modality, and which belong to which sample."""
-        arrays, index = _instances(self.inputs, study)
-        return {name: torch.from_numpy(self.scales[name](v))[:, None] for name, v in arrays.items()}, index
-
-    def state(self) -> State:
-        """Return the fit as data."""
-        described, arrays = self.inputs.state()
-        config = {
-            "kind": "network",
-            "inputs": described,
-            "scales": {name: [s.mean, s.sd] for name, s in self.scales.items()},
-            "plan": self.plan,
-            "thresholds": dict(self.thresholds),
-        }
-        found: dict[str, NDArray[Any]] = {f"inputs/{k}": v for k, v in arrays.items()}
-        found |= {f"weights/{k}": v.detach().cpu().numpy() for k, v in self.network.state_dict().items()}
-        return config, found
-
-    @classmethod
-    def from_state(cls, config: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> FittedNetwork:
-        """Rebuild what `state` returned."""
-        own = {k.removeprefix("inputs/"): v for k, v in arrays.items() if k.startswith("inputs/")}
-        weights = {
-            k.removeprefix("weights/"): torch.from_numpy(np.array(v))
-            for k, v in arrays.items()
-            if k.startswith("weights/")
-        }
-        plan = dict(config["plan"])
-        network = _network(plan)
-        network.load_state_dict(weights)
-        network.eval()
-        scales = {name: Scale(mean, sd) for name, (mean, sd) in config["scales"].items()}
-        return cls(FittedInputs.from_state(config["inputs"], own), scales, network, plan, 1, config["thresholds"])
+    fitted: FittedNetwork
+    train: TensorSet
+    monitor: TensorSet | None
+    index: RowIndex
 
 
 @dataclass(frozen=True)
@@ -128,194 +75,134 @@ class NetworkRecipe:
         config: its section, resolved.
         schema: the same, typed.
         threads: of one fit; part of what makes results repeat to the byte.
+        sources: where another study to pretrain on lies.
     """
 
     name: str
     config: dict[str, Any]
     schema: NetworkConfig
     threads: int = 1
+    sources: Sources = field(default_factory=Sources)
 
     @property
     def modalities(self) -> tuple[str, ...]:
         """Names of the modalities used."""
         return tuple(self.schema.backbones)
 
+    def seen_before(self) -> Seen:
+        """Return whom the weights it starts from have seen: those of `init`, and of a pretraining on another study."""
+        found = Seen() if self.schema.init is None else read_source(self.schema.init).seen
+        if self.schema.pretrain is not None and self.schema.pretrain.study is not None:
+            found = found | seen_in(other_study(self.schema, self.sources), self.modalities)
+        return found
+
     def fit(self, study: Study, seed: int, log: Path | None = None) -> FittedNetwork:
         """Fit preprocessing and network; stop early by the loss of inner patients, which take no part in learning."""
-        inputs = fit_inputs(study, _steps(self.schema))
-        arrays, index = _instances(inputs, study)
-        scales = {name: Scale(float(v.mean()), float(v.std()) or 1.0) for name, v in arrays.items()}
-        rows = _tensor_rows(study, {name: scales[name](v) for name, v in arrays.items()}, index)
-        train, monitor = self._inner(study, rows, index, seed)
-        plan = self._plan(study, arrays, seed)
-        fitted = FittedNetwork(inputs, scales, _network(plan), plan, self.threads)
-        with limited_threads(self.threads), TensorBoardLog(log) if log is not None else nullcontext() as logger:
-            history = fit(
-                fitted.network,
-                train,
-                monitor,
-                self._options(),
-                seed=seed,
-                losses=self._losses(study, train),
-                task_weights=self.schema.training.task_weights or None,
-                augment=self._augmentation(train, inputs),
-                logger=logger,
-            )
-        fitted.history = [{**row, "best": float(row["epoch"] == history.best_epoch)} for row in history.epochs]
+        with TensorBoardLog(log) if log is not None else nullcontext() as logger:
+            start = self.start(study, seed)
+            fitted = start.fitted
+            for number, row in enumerate(fitted.history):
+                if logger is not None:
+                    logger.scalars(number, {k: v for k, v in row.items() if k.startswith("pretrain/")})
+            if self.schema.head == "mapped":
+                self._map(start, study)
+            else:
+                self._train(start, study, seed, logger)
         return fitted
 
-    def _inner(
-        self, study: Study, rows: TensorSet, index: RowIndex, seed: int
-    ) -> tuple[TensorSet, TensorSet | None]:
+    def start(self, study: Study, seed: int) -> Start:
+        """Fit the preprocessing, build the network, and give it the weights of `init` and `pretrain`."""
+        schema, init = self.schema, self.schema.init
+        source = None if init is None else read_source(init)
+        steps, scales = channel_steps(schema), None
+        if source is not None and init is not None:
+            own = {n: channel_pipelines(listed, study.spectra(n).axis, n)[0].axis_out for n, listed in steps.items()}
+            steps = channel_steps(schema, axes_to_take(source, init, schema, own))
+            scales = source.scales(schema, {name: len(listed) for name, listed in steps.items()})
+        inputs = fit_network_inputs(study, steps, scales)
+        tensors, index = inputs.tensors(study)
+        rows = tensor_rows(study, tensors, index)
+        train, monitor = self._inner(study, rows, index, seed)
+        plan = self._plan(study, rows, source, seed)
+        network = planned_network(plan)
+        fitted = FittedNetwork(inputs, network, plan, self.threads)
+        before = Seen()
+        if source is not None and init is not None:
+            fitted.notes += load_source(network, source, init, schema)
+            before = source.seen
+        if schema.pretrain is not None:
+            before = before | self._pretrain(fitted, train, study, seed)
+        fitted.manifest = manifest_of("init" if schema.head == "mapped" else "fit", study, self.modalities, before)
+        network.eval()
+        return Start(fitted, train, monitor, index)
+
+    def _pretrain(self, fitted: FittedNetwork, rows: TensorSet, study: Study, seed: int) -> Seen:
+        """Pretrain on the rows to learn from, or on another study, and take the weights over."""
+        schema, before = self.schema, Seen()
+        if schema.pretrain is not None and schema.pretrain.study is not None:
+            axes = {name: study.spectra(name).axis for name in self.modalities}
+            found = pretrained_elsewhere(schema, self.sources, axes, self.threads)
+            network, history, notes = found.network, found.history, found.notes
+            before = Seen() if found.manifest is None else found.manifest.seen
+        else:
+            augment = augmentation_of_views(schema, rows, fitted.inputs.axes)
+            with limited_threads(self.threads):
+                network, _, history, notes = pretrained_network(rows, schema, study.tasks, augment, seed)
+        load_into(fitted.network, network.state_dict(), _shared_parts(fitted.network))
+        fitted.history += history
+        fitted.notes += notes
+        return before
+
+    def _train(self, start: Start, study: Study, seed: int, logger: TensorBoardLog | None) -> None:
+        schema, fitted = self.schema, start.fitted
+        freeze(fitted.network, [f"backbones.{name}" for name in schema.freeze])
+        every = 0 if schema.unfreeze is None else schema.unfreeze.every
+        with limited_threads(self.threads):
+            history = fit(
+                fitted.network,
+                start.train,
+                start.monitor,
+                training_options(schema.training, schema.training, every),
+                seed=seed,
+                losses=build_losses(schema.training, study.tasks, start.train),
+                task_weights=build_task_weights(schema.training, study.tasks),
+                augment=fit_augmentation(schema.augmentation, start.train.inputs, fitted.inputs.axes),
+                logger=logger,
+            )
+        # What is predicted here and what a saved copy predicts shall be the same, also after a fit on a GPU.
+        fitted.network.cpu()
+        fitted.history += [{**row, "best": float(row["epoch"] == history.best_epoch)} for row in history.epochs]
+
+    def _map(self, start: Start, study: Study) -> None:
+        """Fit P(class | class of the source) on all training rows; the network stays as it is."""
+        fitted, owner = start.fitted, start.index.sample_of_row
+        source = fitted.network.tasks[0]
+        told = fitted.instance_probabilities(fitted.inputs.tensors(study)[0])[source]
+        tables: dict[str, NDArray[np.float64]] = {}
+        for name, task in study.tasks.items():
+            codes, patients = study.label_codes(name)[owner], study.patient_codes[0][owner]
+            balanced = self.schema.training.class_weights == "balanced"
+            weights = row_weights(codes, patients, len(task.classes), balanced)
+            tables[name] = fit_mapping(told, codes, len(task.classes), weights)
+        fitted.mapping = ClassMapping(source, tables)
+        fitted.notes += fitted.mapping.describe({name: task.classes for name, task in study.tasks.items()})
+
+    def _inner(self, study: Study, rows: TensorSet, index: RowIndex, seed: int) -> tuple[TensorSet, TensorSet | None]:
         """Return training rows, and those of inner patients that watch over the epochs."""
-        if self.schema.training.patience is None:
+        if self.schema.training.patience is None or self.schema.head == "mapped":
             return rows, None
         split = inner_split(study, next(iter(study.tasks)), self.schema.training.inner_share, seed)
         held_out = np.isin(index.sample_of_row, split.test)
-        return _take(rows, ~held_out), _take(rows, held_out)
+        return take_rows(rows, torch.from_numpy(~held_out)), take_rows(rows, torch.from_numpy(held_out))
 
-    def _plan(self, study: Study, arrays: Mapping[str, NDArray[np.float64]], seed: int) -> dict[str, Any]:
-        schema = self.schema
-        heads = {
-            task: {"classes": len(study.tasks[task].classes), **_head(schema, task)} for task in study.tasks
-        }
-        neck = {"name": schema.neck.name, **schema.neck.options}
-        return {
-            "shapes": {name: [1, v.shape[1]] for name, v in arrays.items()},
-            "backbones": {name: {"name": b.name, **b.options} for name, b in schema.backbones.items()},
-            "necks": dict.fromkeys(schema.backbones, neck),
-            "heads": heads,
-            "seed": seed,
-        }
-
-    def _options(self) -> TrainingOptions:
-        t = self.schema.training
-        return TrainingOptions(
-            epochs=t.epochs, batch_size=t.batch_size, lr=t.lr, weight_decay=t.weight_decay, optimiser=t.optimiser,
-            schedule=t.schedule, gradient_clip=t.gradient_clip or 0.0, precision=t.precision, patience=t.patience or 0,
-        )  # fmt: skip
-
-    def _losses(self, study: Study, rows: TensorSet) -> dict[str, CrossEntropy]:
-        """Cross-entropy a task; balanced weights count patients, not their samples."""
-        losses = {}
-        for name, task in study.tasks.items():
-            weights = None
-            if self.schema.training.class_weights == "balanced":
-                weights = balanced_class_weights(rows.labels[name], len(task.classes), rows.patients)
-            losses[name] = CrossEntropy(class_weights=weights, smoothing=self.schema.training.label_smoothing)
-        return losses
-
-    def _augmentation(self, rows: TensorSet, inputs: FittedInputs) -> dict[str, Augment]:
-        return {
-            name: _chain(steps).fit(rows.inputs[name], inputs.pipelines[name].axis_out)
-            for name, steps in self.schema.augmentation.items()
-            if steps
-        }
+    def _plan(self, study: Study, rows: TensorSet, source: Source | None, seed: int) -> Plan:
+        shapes = {name: tuple(x.shape[1:]) for name, x in rows.inputs.items()}
+        heads = planned_heads(self.schema, study.tasks)
+        if self.schema.head == "mapped" and source is not None:
+            heads = source_head(source, self.schema)
+        return network_plan(self.schema, shapes, heads, seed)
 
 
-def network_problems(config: NetworkConfig, study: Study, where: str) -> list[Problem]:
-    """Return what keeps this configuration from being built and fitted on this study."""
-    found = input_problems(study, _steps(config), where)
-    for section, names, known in (
-        ("heads", config.heads, study.tasks),
-        ("training.task_weights", config.training.task_weights, study.tasks),
-        ("preprocessing", config.preprocessing, config.backbones),
-        ("augmentation", config.augmentation, config.backbones),
-    ):
-        found += [
-            Problem(f"{where}.{section}.{name}", f"'{name}' is none of {', '.join(known)}")
-            for name in names
-            if name not in known
-        ]
-    if not found:
-        found += _many_rows(config, study, where) or _build_problems(config, study, where)
-    return found
-
-
-def _many_rows(config: NetworkConfig, study: Study, where: str) -> list[Problem]:
-    several = [name for name in config.backbones if study.rows[name].counts.max(initial=0) > 1]
-    if len(config.backbones) > 1 and several:
-        return [Problem(where, f"samples have several rows of '{several[0]}': a network of several modalities takes one each")]
-    return []
-
-
-def _build_problems(config: NetworkConfig, study: Study, where: str) -> list[Problem]:
-    """Build the network and the augmentation once, on as few rows as show whether they fit."""
-    recipe = NetworkRecipe(where, {}, config)
-    few = {name: study.spectra(name) for name in config.backbones}
-    try:
-        lengths = {}
-        for name, spectra in few.items():
-            pipeline = _steps_pipeline(config, name, spectra.axis)
-            axis = pipeline.axis_out
-            points = len(axis) if axis is not None else _columns_out(pipeline, len(spectra.axis))
-            lengths[name] = np.zeros((2, points))
-            sample = torch.randn(4, 1, points, generator=torch.Generator().manual_seed(0))
-            _chain(config.augmentation.get(name, [])).fit(sample, axis)
-        plan = recipe._plan(study, lengths, 0)
-        network = _network(plan).eval()
-        recipe._options()
-        with torch.inference_mode():
-            network({name: torch.zeros(2, 1, v.shape[1]) for name, v in lengths.items()})
-    except ConfigError as error:
-        return [Problem(f"{where}.{p.where}", p.what) for p in error.problems] or [Problem(where, error.message)]
-    return []
-
-
-def _columns_out(pipeline: Any, points: int) -> int:
-    """Return how many columns leave a pipeline whose last steps are no longer on the axis (PCA, selection)."""
-    for _, step in reversed(pipeline.steps):
-        for key in ("components", "k"):
-            if isinstance(found := step.get_params().get(key), int):
-                return found
-    return points
-
-
-def _steps_pipeline(config: NetworkConfig, name: str, axis: NDArray[np.float64]) -> Any:
-    from polydx.preprocessing.pipeline import build_pipeline
-
-    return build_pipeline(config.preprocessing.get(name, []), axis)
-
-
-def _steps(config: NetworkConfig) -> StepsByModality:
-    return {name: config.preprocessing.get(name, []) for name in config.backbones}
-
-
-def _chain(steps: Sequence[Step]) -> Chain:
-    return build_chain(steps, AUGMENTATIONS)
-
-
-def _head(config: NetworkConfig, task: str) -> dict[str, Any]:
-    head = config.heads.get(task)
-    return {} if head is None else head.model_dump()
-
-
-def _network(plan: Mapping[str, Any]) -> Network:
-    shapes = {name: tuple(shape) for name, shape in plan["shapes"].items()}
-    return build_network(shapes, **{k: v for k, v in plan.items() if k != "shapes"})
-
-
-def _instances(inputs: FittedInputs, study: Study) -> tuple[dict[str, NDArray[np.float64]], RowIndex]:
-    """Return one array a modality, rows in the order of the samples, and the samples they belong to."""
-    rows = inputs.rows(study)
-    first = study.rows[next(iter(rows))]
-    if len(rows) > 1 and any((study.rows[name].counts != 1).any() for name in rows):
-        raise StudyError("a network of several modalities needs exactly one row of each for every sample")
-    return {name: values[study.rows[name].rows] for name, values in rows.items()}, RowIndex(
-        first.starts, np.arange(len(first.rows))
-    )
-
-
-def _tensor_rows(study: Study, arrays: Mapping[str, NDArray[np.float32]], index: RowIndex) -> TensorSet:
-    owner = index.sample_of_row
-    labels = {name: study.label_codes(name)[owner] for name in study.tasks}
-    return tensor_set(arrays, labels, study.patient_codes[0][owner])
-
-
-def _take(rows: TensorSet, kept: NDArray[np.bool_]) -> TensorSet:
-    mask = torch.from_numpy(kept)
-    return TensorSet(
-        {name: x[mask] for name, x in rows.inputs.items()},
-        {task: y[mask] for task, y in rows.labels.items()},
-        None if rows.patients is None else rows.patients[mask],
-    )
+def _shared_parts(network: Network) -> list[str]:
+    """Return the parts that pretraining and fit have in common."""
+    return [name for name in ("backbones", "necks", "fusion") if any(network.get_submodule(name).parameters())]

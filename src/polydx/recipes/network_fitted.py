@@ -118,4 +118,3 @@ class FittedNetwork:
 def two_columns(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     """Give a single logit (n, 1) of the second class a zero for the first: their softmax is its sigmoid."""
     return logits if logits.shape[1] > 1 else np.hstack([np.zeros_like(logits), logits])
-

@@ -128,9 +128,7 @@ def _scale_of(values: NDArray[np.float64]) -> Scale:
     return Scale(float(values.mean()), float(values.std()) or 1.0)
 
 
-def instances(
-    channels: Sequence[FittedInputs], study: Study
-) -> tuple[dict[str, list[NDArray[np.float64]]], RowIndex]:
+def instances(channels: Sequence[FittedInputs], study: Study) -> tuple[dict[str, list[NDArray[np.float64]]], RowIndex]:
     """Return modality -> one (n, L) array a channel, rows in the order of the samples, and whose they are."""
     rows = [part.rows(study) for part in channels]
     first = study.rows[next(iter(rows[0]))]
@@ -158,7 +156,9 @@ def channel_steps(config: NetworkConfig, onto: Mapping[str, NDArray[np.float64]]
     for name in config.backbones:
         own = config.preprocessing.get(name, [])
         listed = own.channels if isinstance(own, Channels) else [own]
-        before = [] if name not in (onto or {}) else [Step(name="resample", params={"onto": (onto or {})[name].tolist()})]
+        before = (
+            [] if name not in (onto or {}) else [Step(name="resample", params={"onto": (onto or {})[name].tolist()})]
+        )
         found[name] = [[*before, *steps] for steps in listed]
     return found
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from polydx.config import NetworkConfig, PretrainConfig, Step
+from polydx.config import NetworkConfig, PretrainConfig, Step, TrainingConfig
 from polydx.errors import AxisError, ConfigError, Problem
 from polydx.io.atomic import replacing
 from polydx.models.network import Network
@@ -108,8 +108,7 @@ def pretrained_network(
     notes = [] if config.init is None else load_source(network, read_source(config.init), config.init, config)
     options = training_options(wanted, config.training)
     if supervised:
-        plain = config.training.model_copy(update={"losses": {}, "class_weights": "balanced", "label_smoothing": 0.0})
-        losses = build_losses(plain.model_copy(update={"loss": type(plain.loss)(name="cross_entropy")}), chosen, rows)
+        losses = build_losses(TrainingConfig(oversample=wanted.oversample), chosen, rows)
         history = fit(network, rows, None, options, seed=seed, losses=losses, augment=augment)
     else:
         task = (wanted.task or next(iter(tasks))) if wanted.method == "supcon" else None
@@ -132,10 +131,14 @@ def _collapse(history: History) -> list[str]:
     last = history.epochs[-1].get("spread")
     if last is None or last >= COLLAPSED:
         return []
-    return [f"pretraining collapsed: all projections are one point (spread {last:.3f}); lower `lr` or use larger batches"]
+    return [
+        f"pretraining collapsed: all projections are one point (spread {last:.3f}); lower `lr` or use larger batches"
+    ]
 
 
-def augmentation_of_views(config: NetworkConfig, rows: TensorSet, axes: Mapping[str, NDArray[np.float64] | None]) -> dict[str, Augment]:
+def augmentation_of_views(
+    config: NetworkConfig, rows: TensorSet, axes: Mapping[str, NDArray[np.float64] | None]
+) -> dict[str, Augment]:
     """Return the transforms that make the views of a pretraining, fitted on its rows."""
     return fit_augmentation(_views(_section(config), config), rows.inputs, axes)
 
@@ -206,7 +209,9 @@ def pretrain_problems(
         what = f"'{wanted.task}' is none of {', '.join(tasks)}" if wanted.task not in tasks else "simclr uses no labels"
         found.append(Problem(f"{where}.task", what))
     if wanted.method != "supervised" and not any(_views(wanted, config).values()):
-        found.append(Problem(f"{where}.augmentation", "two views of a sample need one: `augmentation: {MODALITY: [...]}`"))
+        found.append(
+            Problem(f"{where}.augmentation", "two views of a sample need one: `augmentation: {MODALITY: [...]}`")
+        )
     found += [
         Problem(f"{where}.augmentation.{name}", f"'{name}' is none of {', '.join(config.backbones)}")
         for name in wanted.augmentation or {}

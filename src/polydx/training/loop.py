@@ -189,9 +189,7 @@ class _Fit:
         return total, per_task
 
 
-def _optimiser(
-    network: Network, task_weights: TaskWeights | None, options: TrainingOptions
-) -> torch.optim.Optimizer:
+def _optimiser(network: Network, task_weights: TaskWeights | None, options: TrainingOptions) -> torch.optim.Optimizer:
     learned = list(task_weights.parameters()) if isinstance(task_weights, LearnedTaskWeights) else []
     if options.layer_lr_decay == 1.0:
         return build_optimiser([*network.parameters(), *learned], options)

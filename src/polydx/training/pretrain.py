@@ -88,7 +88,9 @@ def fit_contrastive(
         for epoch in range(options.epochs):
             row = {"epoch": float(epoch), **run.train_epoch(epoch), **probe(module, rows)}
             if not isfinite(row["loss"]):
-                raise ConfigError(f"pretraining diverged in epoch {epoch}: lower `lr`, or set `gradient_clip` (1.0, say)")
+                raise ConfigError(
+                    f"pretraining diverged in epoch {epoch}: lower `lr`, or set `gradient_clip` (1.0, say)"
+                )
             history.epochs.append(row)
             if logger is not None:
                 logger.scalars(epoch, row)

@@ -122,9 +122,9 @@ def sampling(estimate: float, draws: Floats, left_out: Floats, omitted: IntArray
 def bootstrap_interval(draws: Floats, found: Sampling, level: float = 0.95) -> tuple[float, float]:
     """Return the bias-corrected and accelerated interval of resampled values, widened for few patients.
 
-    The percentiles are those of Efron (1987, JASA 82, 171-185, equation 3.8), with the normal quantile replaced by
+    The percentiles are those of Efron (1987, JASA 82, 171-185), with the normal quantile replaced by
     Student's t times the inflation of the standard error, as Hesterberg (2015, The American Statistician 69,
-    371-386, section 4.3) expands the percentile interval.
+    371-386) expands the percentile interval.
 
     Args:
         draws: (R,) resampled values, none NaN.

@@ -66,7 +66,7 @@ def dots_picture(view: View, task: str, level: str, own: Answers) -> Picture:
         marked = f"crosses: answered wrongly{mostly}"
     caption = (
         f"{task}, {own.recipe}: one dot a patient (n = {count}), by true class: {what}; {marked}{seeds}. {wrong} of"
-        f" them wrong{f'; the {MOST_NAMED} furthest off are named' if wrong > MOST_NAMED else ''}."
+        f" {count} marked{f'; the {MOST_NAMED} furthest off are named' if wrong > MOST_NAMED else ''}."
     )
     alt = f"{own.recipe}, {task}: {what} of {count} patients by true class; {wrong} marked as wrong"
     shown = people.assign(name=people["patient"].map(view.short))
