@@ -24,7 +24,7 @@ from polydx.validation.measure import WITHIN_PATIENT
 
 AIM = (93.0, 97.0)
 COHORTS, RESAMPLES = 1000, 1000
-QUICK_COHORTS, QUICK_RESAMPLES, QUICK_POPULATION = 20, 100, 2000
+QUICK_COHORTS, QUICK_RESAMPLES, QUICK_POPULATION = 5, 50, 2000
 
 PATIENT = (
     *("auroc", "accuracy", "sensitivity", "specificity", "ppv", "npv", "balanced_accuracy", "f1"),

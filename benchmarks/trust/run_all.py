@@ -1,6 +1,6 @@
 """Print every table of `docs/trust.md`, or write them into it.
 
-    OMP_NUM_THREADS=1 python benchmarks/trust/run_all.py [--write docs/trust.md] [--only leaks noise coverage] [--jobs 2]
+    OMP_NUM_THREADS=1 python benchmarks/trust/run_all.py [--write docs/trust.md] [--only noise] [--jobs 2] [--quick]
 
 `--write` replaces what stands between the markers of each section and leaves the text around them alone. The same
 tables come out every time. Ends with status 1 if a planted leak went unnoticed.

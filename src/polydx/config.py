@@ -277,7 +277,7 @@ class TrainingConfig(FitConfig):
     task_weights: Literal["learned"] | dict[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     mixup: float = Field(0.0, ge=0, le=1, description="largest share of another row with the same labels")
-    layer_lr_decay: float = Field(1.0, gt=0, le=1, description="times the learning rate, from a stage to the one before")
+    layer_lr_decay: float = Field(1.0, gt=0, le=1, description="of the learning rate, from a stage to the one before")
 
     @model_validator(mode="after")
     def _halves_need_an_accelerator(self) -> TrainingConfig:
@@ -364,7 +364,7 @@ class NetworkConfig(RecipeBase):
     @model_validator(mode="after")
     def _one_source(self) -> NetworkConfig:
         if self.head == "mapped" and (self.init is None or self.pretrain is not None):
-            raise ValueError("`head: mapped` uses a source network as it is: give `init: {from: ...}`, and no `pretrain`")
+            raise ValueError("`head: mapped` uses a network as it is: give `init: {from: ...}`, and no `pretrain`")
         return self
 
 
@@ -471,20 +471,22 @@ EnsembleConfig.model_rebuild()
 
 
 def with_members(recipes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the recipes with every named member of an ensemble replaced by the recipe it names.
+    """Return the recipes with every named member of an ensemble, and network of features, replaced by what it names.
 
     Raises:
-        ConfigError: a member is no recipe, or an ensemble would be a member of itself; all are listed.
+        ConfigError: a member is no recipe, a network none, or an ensemble would be a member of itself; all are listed.
     """
     problems: list[Problem] = []
     whole = {name: _expanded(recipe, recipes, (name,), problems) for name, recipe in recipes.items()}
     problems = list(dict.fromkeys(problems))
     if problems:
-        raise ConfigError(f"{counted(len(problems), 'problem')} in the members of ensembles", problems)
+        raise ConfigError(f"{counted(len(problems), 'problem')} in recipes made of others", problems)
     return whole
 
 
 def _expanded(recipe: Any, recipes: Mapping[str, Any], above: tuple[str, ...], problems: list[Problem]) -> Any:
+    if isinstance(recipe, FeatureConfig):
+        return _with_network(recipe, recipes, f"recipes.{above[-1]}.features.from", problems)
     if not isinstance(recipe, EnsembleConfig):
         return recipe
     members, where = {}, f"recipes.{above[-1]}.members"
@@ -499,6 +501,20 @@ def _expanded(recipe: Any, recipes: Mapping[str, Any], above: tuple[str, ...], p
         else:
             members[name] = _expanded(recipes[member.recipe], recipes, (*above, member.recipe), problems)
     return recipe.model_copy(update={"members": members})
+
+
+def _with_network(
+    recipe: FeatureConfig, recipes: Mapping[str, Any], where: str, problems: list[Problem]
+) -> FeatureConfig:
+    """Put the network in the place of its name."""
+    name = recipe.features.source
+    if recipe.features.network is not None or name is None:
+        return recipe
+    networks = [n for n, found in recipes.items() if isinstance(found, NetworkConfig)]
+    if name not in networks:
+        problems.append(Problem(where, unknown("network recipe", name, networks)))
+        return recipe
+    return recipe.model_copy(update={"features": recipe.features.model_copy(update={"network": recipes[name]})})
 
 
 class PrimaryConfig(Strict):

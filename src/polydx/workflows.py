@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -69,10 +69,12 @@ def prepare(
 def check(path: str | Path, *, data: str | Path | None = None, progress: Progress | None = None) -> Prepared:
     """Do everything a run does before its first fit: read, build every recipe, split, look for leakage."""
     from polydx.recipes.build import build_recipes
+    from polydx.validation.checks import pretraining
 
     prepared = prepare(path, data=data, progress=progress)
-    build_recipes(prepared.config.recipes, prepared.study, prepared.config.validation.threads_per_fit)
-    return prepared
+    config, study = prepared.config, prepared.study
+    built = build_recipes(config.recipes, study, config.validation.threads_per_fit, data)
+    return replace(prepared, findings=[*pretraining(study, built), *prepared.findings])
 
 
 def run(
@@ -110,7 +112,7 @@ def run(
     prepared = prepare(path, data=data, recipes=recipes, seeds=seeds, progress=progress)
     config, study = prepared.config, prepared.study
     refuse(prepared.findings)
-    built = build_recipes(config.recipes, study, config.validation.threads_per_fit)
+    built = build_recipes(config.recipes, study, config.validation.threads_per_fit, data)
     if not built:
         raise ConfigError(f"{path} has no `recipes:`: name at least one")
     folder = Path(out) if out is not None else Path("runs") / study.name
@@ -231,7 +233,7 @@ def train(
     prepared = prepare(path, data=data, recipes=[recipe], progress=progress)
     refuse(prepared.findings)
     study, threads = prepared.study, os.cpu_count() or 1
-    built = build_recipes(prepared.config.recipes, study, threads)[recipe]
+    built = build_recipes(prepared.config.recipes, study, threads, data)[recipe]
     progress.say(f"fitting {recipe} on {len(study)} samples of {len(study.patient_codes[1])} patients")
     fitted = built.fit(study, stream_seed(seed, recipe, -1 % 2**31))
     for note in fitted.notes:
@@ -335,6 +337,9 @@ def _narrowed(config: Config, recipes: Sequence[str], seeds: Sequence[int]) -> C
 
 def _resolved(config: Config, base: Path) -> Config:
     """Make paths absolute, so that the copy in the run folder can be run again from anywhere."""
+    from polydx.recipes.paths import with_absolute_paths
+
+    config = config.model_copy(update={"recipes": with_absolute_paths(config.recipes, base)})
     if config.study.samples is None:
         return config
     study = config.study.model_copy(

@@ -25,7 +25,7 @@ MODELS = {
     "pls_da": {"components": 2},
     "linear_svm": {},
     "decision_tree": {},
-    "gradient_boosting": {"max_iter": 10},
+    "gradient_boosting": {"n_estimators": 10},
     "knn": {},
     "mlp": {"hidden": [8], "epochs": 20, "lr": 0.02},
 }

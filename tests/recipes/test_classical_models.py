@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.cross_decomposition import PLSRegression
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
@@ -13,7 +13,7 @@ from polydx.errors import BundleError, ConfigError
 from polydx.recipes.arrays import ArrayEstimator, export_estimator
 from polydx.recipes.build import build_recipes
 from polydx.recipes.classical import FittedClassical
-from polydx.recipes.estimators import estimator_problems, fit_estimator, make_estimator
+from polydx.recipes.estimators import balanced_sample_weights, estimator_problems, fit_estimator, make_estimator
 from polydx.recipes.kinds import holds_training_data
 
 
@@ -35,10 +35,8 @@ PLAIN = {
     "lda": ({}, LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")),
     "decision_tree": ({"max_depth": 3}, DecisionTreeClassifier(max_depth=3, class_weight="balanced", random_state=3)),
     "gradient_boosting": (
-        {"max_iter": 8, "max_features": 1.0, "max_depth": 3, "min_samples_leaf": 4},
-        HistGradientBoostingClassifier(
-            max_iter=8, max_depth=3, min_samples_leaf=4, class_weight="balanced", early_stopping=False, random_state=3
-        ),
+        {"n_estimators": 8},
+        GradientBoostingClassifier(n_estimators=8, max_features="sqrt", subsample=0.8, random_state=3),
     ),
     "knn": ({"neighbours": 4, "weights": "distance"}, KNeighborsClassifier(4, weights="distance", algorithm="brute")),
 }
@@ -177,7 +175,7 @@ def test_a_model_that_holds_training_rows_says_so(make_study, model, kept):
         ("lda", {"priors": [0.5, 0.5]}, "unknown parameter of lda"),
         ("linear_svm", {"penalty": "l1", "loss": "hinge"}, "combination of penalty"),
         ("svm", {"decision_function_shape": "ovo"}, "unknown parameter of svm"),
-        ("gradient_boosting", {"early_stopping": True}, "unknown parameter of gradient_boosting"),
+        ("gradient_boosting", {"n_iter_no_change": 3}, "unknown parameter of gradient_boosting"),
         ("xgboost", {"booster": "gblinear"}, "unknown parameter of xgboost"),
         ("decision_tree", {"max_depth": 0}, "max_depth"),
         ("pls_da", {"components": 0}, "greater than or equal to 1"),
@@ -245,3 +243,13 @@ def test_preprocessing_is_applied_once_for_all_tasks(make_study, monkeypatch):
     found = recipe.fit(both, 0)
     assert len(calls) == 1
     assert isinstance(found, FittedClassical)
+
+
+def test_boosting_starts_from_classes_of_the_same_weight(rng):
+    x, codes = rows(rng, 3)
+    few = np.flatnonzero((codes == 0) | (np.arange(60) < 30))
+    weights = balanced_sample_weights(codes[few])
+    plain = GradientBoostingClassifier(n_estimators=4, max_features="sqrt", subsample=0.8, random_state=3)
+    expected = plain.fit(x[few], codes[few], sample_weight=weights).predict_proba(x)
+    found = runtime(fitted("gradient_boosting", x[few], codes[few], n_estimators=4)).predict_proba(x)
+    np.testing.assert_allclose(found, expected, atol=1e-9)

@@ -276,7 +276,5 @@ def test_a_circle_of_ensembles_is_refused_with_the_file(tmp_path):
 
 
 def test_an_unknown_kind_of_model_is_refused():
-    with pytest.raises(
-        BundleError, match="unknown kind of model 'oracle'; this polydx knows classical, network, ensemble"
-    ):
+    with pytest.raises(BundleError, match="unknown kind of model 'oracle'; this polydx knows classical, network"):
         rebuild({"kind": "oracle"}, {})

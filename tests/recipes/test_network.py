@@ -79,12 +79,8 @@ def test_one_head_a_task_and_a_history_an_epoch(make_study):
 def test_inner_patients_take_no_part_in_learning(make_study):
     study = make_study(patients=12)
     own = recipe(study)
-    from polydx.recipes.network import _instances, _tensor_rows, fit_inputs
-
-    inputs = fit_inputs(study, {"raman": []})
-    arrays, index = _instances(inputs, study)
-    rows = _tensor_rows(study, {k: v.astype(np.float32) for k, v in arrays.items()}, index)
-    train, monitor = own._inner(study, rows, index, 0)
+    start = own.start(study, 0)
+    train, monitor = start.train, start.monitor
     assert not set(train.patients.tolist()) & set(monitor.patients.tolist())
     assert len(train) + len(monitor) == len(study)
 

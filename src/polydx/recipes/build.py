@@ -3,40 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from polydx.config import ClassicalConfig, EnsembleConfig, NetworkConfig, RecipeConfig, with_members
+from polydx.config import ClassicalConfig, EnsembleConfig, FeatureConfig, NetworkConfig, RecipeConfig, with_members
 from polydx.errors import ConfigError, Problem, counted
 from polydx.recipes.classical import ClassicalRecipe
 from polydx.recipes.ensemble import EnsembleRecipe
 from polydx.recipes.estimators import estimator_problems
 from polydx.recipes.inputs import input_problems, spectral_modalities
 from polydx.recipes.protocol import Recipe
+from polydx.recipes.sources import Sources
 from polydx.recipes.threshold import WithOperatingPoint, point_problems, resolve_points
 from polydx.study import Study
 
-AnyConfig = ClassicalConfig | NetworkConfig | EnsembleConfig
+if TYPE_CHECKING:
+    from polydx.recipes.features import FeatureRecipe
+    from polydx.recipes.network import NetworkRecipe
+
+AnyConfig = ClassicalConfig | NetworkConfig | FeatureConfig | EnsembleConfig
 _ADAPTER: TypeAdapter[AnyConfig] = TypeAdapter(RecipeConfig)
 
 
-def build_recipes(configs: Mapping[str, Any], study: Study, threads: int = 1) -> dict[str, Recipe]:
+def build_recipes(
+    configs: Mapping[str, Any], study: Study, threads: int = 1, data: str | Path | None = None
+) -> dict[str, Recipe]:
     """Return name -> recipe, checked against the study before anything is fitted.
 
     Args:
         configs: name -> a recipe's schema, or the same as a plain dict. An ensemble may name others of them as members.
         study: what they will be fitted on; its modalities and tasks must fit.
         threads: threads of one fit (part of what makes results repeat to the byte).
+        data: folder of the named studies, for recipes that pretrain on one; else `POLYDX_DATA` or the user's cache.
 
     Raises:
         ConfigError: listing every problem of every recipe.
     """
     checked = with_members({name: _checked(name, config) for name, config in configs.items()})
-    problems = [p for name, config in checked.items() for p in _problems(f"recipes.{name}", config, study)]
+    sources = Sources(None if data is None else Path(data))
+    problems = [p for name, config in checked.items() for p in _problems(f"recipes.{name}", config, study, sources)]
     if problems:
         raise ConfigError(f"{counted(len(problems), 'problem')} in the recipes", problems)
-    return {name: _with_points(_build(name, config, study, threads), config, study) for name, config in checked.items()}
+    return {
+        name: _with_points(_build(name, config, study, threads, sources), config, study)
+        for name, config in checked.items()
+    }
 
 
 def _checked(name: str, config: Any) -> AnyConfig:
@@ -49,33 +62,57 @@ def _checked(name: str, config: Any) -> AnyConfig:
         raise ConfigError(f"{counted(len(found), 'problem')} in recipe '{name}'", found) from None
 
 
-def _problems(where: str, config: AnyConfig, study: Study) -> list[Problem]:
+def _problems(where: str, config: AnyConfig, study: Study, sources: Sources) -> list[Problem]:
     found = point_problems(config.operating_point or {}, study.tasks, where)
     if isinstance(config, EnsembleConfig):
         return found + [
-            p for name, member in _members(config) for p in _problems(f"{where}.members.{name}", member, study)
+            p for name, member in _members(config) for p in _problems(f"{where}.members.{name}", member, study, sources)
         ]
     if isinstance(config, ClassicalConfig):
         steps = _steps(config, study)
         none = [] if steps else [Problem(where, "the study has no spectra for it to use")]
         found += none + estimator_problems(config.model, config.params, where)
         return found + input_problems(study, steps, where)
+    if isinstance(config, FeatureConfig):
+        from polydx.recipes.features import feature_problems
+
+        return found + feature_problems(config, study, where, sources)
     from polydx.recipes.network import network_problems
 
-    return found + network_problems(config, study, where)
+    return found + network_problems(config, study, where, sources)
 
 
-def _build(name: str, config: AnyConfig, study: Study, threads: int) -> Recipe:
+def _build(name: str, config: AnyConfig, study: Study, threads: int, sources: Sources) -> Recipe:
     """Return the recipe without its operating point: members of an ensemble have none."""
     resolved = config.model_dump(mode="json")
     if isinstance(config, EnsembleConfig):
-        members = {n: _build(n, member, study, threads) for n, member in _members(config)}
+        members = {n: _build(n, member, study, threads, sources) for n, member in _members(config)}
         return EnsembleRecipe(name, resolved, members, config.method, config.repeats)
     if isinstance(config, ClassicalConfig):
         return ClassicalRecipe(name, resolved, config.model, config.params, _steps(config, study))
-    from polydx.recipes.network import NetworkRecipe
+    if isinstance(config, FeatureConfig):
+        return _features(name, resolved, config, threads, sources)
+    return _network(name, resolved, config, threads, sources)
 
-    return NetworkRecipe(name, resolved, config, threads)
+
+def _network(
+    name: str, resolved: dict[str, Any], config: NetworkConfig, threads: int, sources: Sources
+) -> NetworkRecipe:
+    from polydx.recipes.network import NetworkRecipe, origins
+
+    # What stands in other files belongs to the recipe: another content is another recipe, and its folds are new.
+    return NetworkRecipe(name, resolved | origins(config, sources), config, threads, sources)
+
+
+def _features(
+    name: str, resolved: dict[str, Any], config: FeatureConfig, threads: int, sources: Sources
+) -> FeatureRecipe:
+    from polydx.recipes.features import FeatureRecipe, feature_steps, network_of
+
+    network = _network(name, {}, network_of(config), threads, sources)
+    steps = feature_steps(config.features)
+    classical = ClassicalRecipe(name, {}, config.model, config.params, steps)
+    return FeatureRecipe(name, resolved | network.config, config.features, network, classical)
 
 
 def _with_points(recipe: Recipe, config: AnyConfig, study: Study) -> Recipe:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from polydx.errors import ConfigError, Problem, counted
 from polydx.params import check_params, closest
@@ -48,8 +46,7 @@ def fit_estimator(
     given: tuple[Any, ...] = (features, codes, patients) if spec.grouped else (features, codes)
     weights = {"sample_weight": balanced_sample_weights(codes)} if spec.weighted else {}
     try:
-        with threadpool_limits(1, "openmp") if spec.one_thread else nullcontext():
-            return estimator.fit(*given, **weights)
+        return estimator.fit(*given, **weights)
     except (ValueError, NotImplementedError) as error:
         rows, columns = features.shape
         raise ConfigError(

@@ -194,9 +194,8 @@ def load_source(network: Network, source: Source, init: InitConfig, config: Netw
     if report.skipped:
         said.append(f"init: left aside {_parts(report.skipped)}")
     if report.mismatched or report.missing:
-        said.append(
-            f"init: not in the weights, or of another shape, and so new: {_parts([*report.mismatched, *report.missing])}"
-        )
+        new = _parts([*report.mismatched, *report.missing])
+        said.append(f"init: not in the weights, or of another shape, and so new: {new}")
     if init.keep_head and not any(key.startswith("heads.") for key in report.loaded):
         raise BundleError(f"no head of {source.path} fits a task of this study", _head_problems(network, state))
     return said

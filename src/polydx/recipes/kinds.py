@@ -43,6 +43,12 @@ def _network(config: Mapping[str, Any], arrays: Arrays) -> Fitted:
     return FittedNetwork.from_state(config, arrays)
 
 
+def _features(config: Mapping[str, Any], arrays: Arrays) -> Fitted:
+    from polydx.recipes.features import FittedFeatures
+
+    return FittedFeatures.from_state(config, arrays)
+
+
 def _ensemble(config: Mapping[str, Any], arrays: Arrays) -> Fitted:
     from polydx.recipes.ensemble import FittedEnsemble
 
@@ -53,4 +59,5 @@ KINDS: dict[str, Callable[[Mapping[str, Any], Arrays], Fitted]] = {
     "classical": _classical,
     "network": _network,
     "ensemble": _ensemble,
+    "features": _features,
 }

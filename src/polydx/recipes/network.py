@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,7 +46,7 @@ from polydx.training.tensors import TensorSet, take_rows
 from polydx.training.threads import limited_threads
 from polydx.training.weights import load_into
 
-__all__ = ["FittedNetwork", "NetworkRecipe", "Start", "network_problems"]
+__all__ = ["FittedNetwork", "NetworkRecipe", "Start", "network_problems", "origins"]
 
 
 @dataclass
@@ -206,3 +207,16 @@ class NetworkRecipe:
 def _shared_parts(network: Network) -> list[str]:
     """Return the parts that pretraining and fit have in common."""
     return [name for name in ("backbones", "necks", "fusion") if any(network.get_submodule(name).parameters())]
+
+
+def origins(config: NetworkConfig, sources: Sources) -> dict[str, Any]:
+    """Return digests of what a recipe takes from elsewhere: the weights of `init`, and another study to pretrain on."""
+    found: dict[str, Any] = {}
+    if config.init is not None:
+        digest = hashlib.sha256()
+        for key, value in sorted(read_source(config.init).state.items()):
+            digest.update(key.encode() + value.contiguous().numpy().tobytes())
+        found["init_digest"] = digest.hexdigest()
+    if config.pretrain is not None and config.pretrain.study is not None:
+        found["pretrain_digest"] = other_study(config, sources).fingerprint()
+    return found

@@ -85,19 +85,34 @@ def _build_problems(config: NetworkConfig, study: Study, where: str) -> list[Pro
             ]
             if problems:
                 return [Problem(f"{where}.{p.where}", p.what) for p in problems]
-            shapes, axes = _shapes(config, study, axes_to_take(source, config.init, config, axes))
         for name, (channels, points) in shapes.items():
             sample = torch.randn(4, channels, points, generator=torch.Generator().manual_seed(0))
             chain_of(config.augmentation.get(name, [])).fit(sample, axes[name])
-        heads = planned_heads(config, study.tasks)
-        if config.head == "mapped" and source is not None:
-            heads = source_head(source, config)
-        network = planned_network(network_plan(config, shapes, heads, 0)).eval()
+        network, shapes = trial_network(config, study, source)
         with torch.inference_mode():
             network({name: torch.zeros(2, *shape) for name, shape in shapes.items()})
     except ConfigError as error:
         return _located(error, where)
     return _load_problems(config, source, network, where) + _freeze_problems(config, network, where)
+
+
+def trial_network(
+    config: NetworkConfig, study: Study, source: Source | None = None
+) -> tuple[Network, dict[str, tuple[int, int]]]:
+    """Return a network as this recipe would build it, in evaluation mode, and modality -> (C, L) of its inputs.
+
+    Raises:
+        ConfigError: it cannot be built.
+    """
+    if source is None and config.init is not None:
+        source = read_source(config.init)
+    shapes, axes = _shapes(config, study, {})
+    if source is not None and config.init is not None:
+        shapes, _ = _shapes(config, study, axes_to_take(source, config.init, config, axes))
+    heads = planned_heads(config, study.tasks)
+    if config.head == "mapped" and source is not None:
+        heads = source_head(source, config)
+    return planned_network(network_plan(config, shapes, heads, 0)).eval(), shapes
 
 
 def _shapes(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 from torch import Tensor
 
 from polydx.augmentation.base import Chain, build_chain
@@ -33,6 +34,7 @@ from polydx.training.tensors import TensorSet
 
 Plan = dict[str, Any]
 Weights = NDArray[np.float32] | None
+Maker = Callable[[Task, Weights], Loss]
 
 
 def network_plan(
@@ -75,14 +77,14 @@ def planned_heads(config: NetworkConfig, tasks: Mapping[str, Task]) -> dict[str,
 
 def training_options(config: FitConfig, training: TrainingConfig, unfreeze_every: int = 0) -> TrainingOptions:
     """Return the options of a fit; of a pretraining, precision and accelerator are those of the training."""
-    shared = {
+    shared: dict[str, Any] = {
         name: getattr(config, name)
         for name in (
             *("epochs", "batch_size", "lr", "weight_decay", "optimiser", "betas", "momentum", "schedule", "warmup"),
             *("step_every", "step_factor", "oversample"),
         )
     }
-    own = {}
+    own: dict[str, Any] = {}
     if isinstance(config, TrainingConfig):
         own = {
             "patience": config.patience or 0,
@@ -131,41 +133,51 @@ def build_loss(loss: Open, task: Task, weights: Weights, training: TrainingConfi
         ConfigError: an unknown name or option, or a loss that does not fit the task.
     """
     known(loss.name, LOSSES, "loss")
-    problems = check_params(LOSSES[loss.name], loss.options, loss.name, hidden=("task", "weights", "smoothing"))
+    problems = check_params(LOSSES[loss.name], loss.options, loss.name)
     if problems:
         raise ConfigError(f"{problems[0].where}: {problems[0].what}", problems)
-    if training.label_smoothing and loss.name != "cross_entropy":
-        raise ConfigError(f"label_smoothing belongs to the loss cross_entropy, not to {loss.name}")
-    return LOSSES[loss.name](task, weights, training.label_smoothing, **loss.options)
+    options = dict(loss.options)
+    if training.label_smoothing:
+        if loss.name != "cross_entropy":
+            raise ConfigError(f"label_smoothing belongs to the loss cross_entropy, not to {loss.name}")
+        options.setdefault("smoothing", training.label_smoothing)
+    return LOSSES[loss.name](**options)(task, weights)
 
 
-def _cross_entropy(task: Task, weights: Weights, smoothing: float) -> Loss:
-    return CrossEntropy(class_weights=weights, smoothing=smoothing)
+def _cross_entropy(smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0) -> Maker:
+    return lambda _, weights: CrossEntropy(class_weights=weights, smoothing=smoothing)
 
 
-def _focal(task: Task, weights: Weights, smoothing: float, *, gamma: float = 2.0) -> Loss:
-    return Focal(gamma=gamma, class_weights=weights)
+def _focal(gamma: Annotated[float, Field(ge=0)] = 2.0) -> Maker:
+    return lambda _, weights: Focal(gamma=gamma, class_weights=weights)
 
 
-def _ordinal(task: Task, weights: Weights, smoothing: float, *, spread: float = 0.5) -> Loss:
-    if not task.ordinal or not spread > 0:
-        raise ConfigError("the loss ordinal needs a task with `ordinal: true`, and a spread above 0")
-    return OrdinalCrossEntropy(len(task.classes), spread=spread, class_weights=weights)
+def _ordinal(spread: Annotated[float, Field(gt=0)] = 0.5) -> Maker:
+    def make(task: Task, weights: Weights) -> Loss:
+        if not task.ordinal:
+            raise ConfigError("the loss ordinal needs a task with `ordinal: true`")
+        return OrdinalCrossEntropy(len(task.classes), spread=spread, class_weights=weights)
+
+    return make
 
 
-def _binary(task: Task, weights: Weights, smoothing: float, *, positive_weight: float | None = None) -> Loss:
-    if len(task.classes) != 2:
-        raise ConfigError(f"the loss binary is for tasks of two classes; this one has {len(task.classes)}")
-    ratio = 1.0 if weights is None else float(weights[1] / weights[0])
-    return BinaryWithLogits(ratio if positive_weight is None else positive_weight)
+def _binary(positive_weight: Annotated[float, Field(gt=0)] | None = None) -> Maker:
+    def make(task: Task, weights: Weights) -> Loss:
+        if len(task.classes) != 2:
+            raise ConfigError(f"the loss binary is for tasks of two classes; this one has {len(task.classes)}")
+        ratio = 1.0 if weights is None else float(weights[1] / weights[0])
+        return BinaryWithLogits(ratio if positive_weight is None else positive_weight)
+
+    return make
 
 
-LOSSES: dict[str, Callable[..., Loss]] = {
+LOSSES: dict[str, Callable[..., Maker]] = {
     "cross_entropy": _cross_entropy,
     "focal": _focal,
     "ordinal": _ordinal,
     "binary": _binary,
 }
+"""Name -> its options -> a function of task and class weights."""
 
 
 def build_task_weights(training: TrainingConfig, tasks: Mapping[str, Task]) -> TaskWeights | None:

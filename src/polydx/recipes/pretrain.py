@@ -237,7 +237,7 @@ def elsewhere_problems(config: NetworkConfig, sources: Sources, axes: Axes, wher
     try:
         study_on(study, config, axes)
     except AxisError as error:
-        what = f"study '{study.name}' is on another axis: {error.message}; a step `resample` or `crop` brings both onto one"
+        what = f"study '{study.name}' is on another axis: {error.message}; a step `resample` brings both onto one"
         return [Problem(f"{where}.study", what)]
     return pretrain_problems(_section(config), config, study.tasks, where)
 

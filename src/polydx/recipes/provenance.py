@@ -40,6 +40,9 @@ class Seen:
         return cls(frozenset(found["patients"]), frozenset(found["hashes"]), tuple(found["unknown"]))
 
 
+NOTHING = Seen()
+
+
 @dataclass(frozen=True)
 class Manifest:
     """Where weights come from; travels with them.
@@ -55,15 +58,14 @@ class Manifest:
     method: str
     study: str
     simulated: bool = False
-    seen: Seen = Seen()
+    seen: Seen = NOTHING
     tasks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return what JSON can hold."""
         tasks = {name: list(classes) for name, classes in self.tasks.items()}
-        return {
-            "method": self.method, "study": self.study, "simulated": self.simulated, **self.seen.to_json(), "tasks": tasks,
-        }  # fmt: skip
+        about = {"method": self.method, "study": self.study, "simulated": self.simulated}
+        return {**about, **self.seen.to_json(), "tasks": tasks}
 
     @classmethod
     def from_json(cls, found: Mapping[str, Any]) -> Manifest:
@@ -72,7 +74,7 @@ class Manifest:
         return cls(found["method"], found["study"], found["simulated"], Seen.from_json(found), tasks)
 
 
-def manifest_of(method: str, study: Study, modalities: Iterable[str], before: Seen = Seen()) -> Manifest:  # noqa: B008
+def manifest_of(method: str, study: Study, modalities: Iterable[str], before: Seen = NOTHING) -> Manifest:
     """Return the manifest of a fit on all rows of `study`, after others that saw `before`."""
     tasks = {name: task.classes for name, task in study.tasks.items()}
     return Manifest(method, study.name, study.simulated, before | seen_in(study, modalities), tasks)

@@ -86,11 +86,13 @@ def fit_contrastive(
         run = _Pretraining(module, rows, options, contrastive, seed, augment)
     with seeded(run.streams.dropout):
         for epoch in range(options.epochs):
-            row = {"epoch": float(epoch), **run.train_epoch(epoch), **probe(module, rows)}
-            if not isfinite(row["loss"]):
+            losses = run.train_epoch(epoch)
+            found = probe(module, rows) if isfinite(losses["loss"]) else None
+            if found is None:
                 raise ConfigError(
                     f"pretraining diverged in epoch {epoch}: lower `lr`, or set `gradient_clip` (1.0, say)"
                 )
+            row = {"epoch": float(epoch), **losses, **found}
             history.epochs.append(row)
             if logger is not None:
                 logger.scalars(epoch, row)
@@ -99,11 +101,16 @@ def fit_contrastive(
     return history
 
 
-def probe(module: ContrastiveNetwork, rows: TensorSet) -> dict[str, float]:
-    """Return `spread` of the projections, `rank` of the embeddings, and `knn/<task>` for tasks with labels."""
+def probe(module: ContrastiveNetwork, rows: TensorSet) -> dict[str, float] | None:
+    """Return `spread` of the projections, `rank` of the embeddings, and `knn/<task>` for tasks with labels.
+
+    None where the embeddings are no longer finite.
+    """
     kept = torch.from_numpy(selection(np.arange(len(rows))))
     few = take_rows(rows, kept)
     embeddings = extract_features(module.network, few.inputs, "embedding")
+    if not np.isfinite(embeddings).all():
+        return None
     module.eval()
     with torch.inference_mode():
         device = next(module.parameters()).device

@@ -18,6 +18,7 @@ from polydx.recipes.build import build_recipes
 from polydx.recipes.protocol import Recipe
 from polydx.splits import Fold, fold_notes, make_folds
 from polydx.study import Study
+from polydx.validation.checks import pretraining, refuse
 from polydx.validation.folds import Job, Outcome, job_key, load_outcome, run_job
 
 OnFold = Callable[[Job, Outcome], None]
@@ -74,12 +75,14 @@ def cross_validate(
     Raises:
         ConfigError: a recipe does not fit the study, or an option the split.
         StudyError: the study cannot be split so.
-        LeakageError: the column that names the folds puts a patient into two of them.
+        LeakageError: the column that names the folds puts a patient into two of them, or the weights that a recipe
+            starts from have seen a test patient.
     """
     if isinstance(split, str):
         split = _section(split, folds=folds, seeds=list(seeds), column=column, stratify=stratify)
     built = _built(study, recipes)
     drawn = {seed: make_folds(study, split, seed) for seed in split.seeds}
+    refuse(pretraining(_tested(study, drawn), built))
     fingerprint = study.fingerprint()
     todo = [
         Job(recipe, seed, fold, job_key(fingerprint, recipe, seed, fold))
@@ -89,6 +92,11 @@ def cross_validate(
     ]
     outcomes = run_jobs(study, todo, jobs=jobs, folder=folder, on_fold=on_fold)
     return _result(study, drawn, todo, outcomes)
+
+
+def _tested(study: Study, drawn: Mapping[int, Sequence[Fold]]) -> Study:
+    """Return the samples that any fold tests."""
+    return study.take(np.unique(np.concatenate([fold.test for folds in drawn.values() for fold in folds])))
 
 
 def run_jobs(

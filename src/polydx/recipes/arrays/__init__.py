@@ -53,7 +53,7 @@ EXPORTERS: dict[str, Callable[[Any], State]] = {
     "DecisionTreeClassifier": export_tree,
     "RandomForestClassifier": export_forest,
     "XGBClassifier": export_xgboost,
-    "HistGradientBoostingClassifier": export_boosting,
+    "GradientBoostingClassifier": export_boosting,
     "SVC": export_svm,
 }
 

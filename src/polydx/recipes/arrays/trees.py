@@ -1,7 +1,6 @@
 """Trees, forests and boosted trees.
 
-Trees compare in the precision in which their library does, so that no sample changes sides at a threshold: float32
-for scikit-learn's trees and XGBoost, float64 for histogram boosting.
+Features are float32 where trees compare them, as in their libraries, so that no sample changes sides at a threshold.
 """
 
 from __future__ import annotations
@@ -30,13 +29,21 @@ def export_forest(model: Any) -> State:
 
 
 def _forest(trees: Sequence[Any]) -> State:
+    values = [t.value[:, 0, :] for t in trees]
     return {"kind": "forest"}, {
+        **_joined(trees),
+        "value": np.concatenate([v / v.sum(axis=1, keepdims=True) for v in values]),
+    }
+
+
+def _joined(trees: Sequence[Any]) -> dict[str, Array]:
+    """Return the nodes of scikit-learn's trees one after the other, and where each tree starts."""
+    return {
         "starts": np.concatenate([[0], np.cumsum([t.node_count for t in trees])]),
         "left": np.concatenate([t.children_left for t in trees]),
         "right": np.concatenate([t.children_right for t in trees]),
         "feature": np.concatenate([t.feature for t in trees]),
         "threshold": np.concatenate([t.threshold for t in trees]),
-        "value": np.concatenate([t.value[:, 0, :] / t.value[:, 0, :].sum(axis=1, keepdims=True) for t in trees]),
     }
 
 
@@ -81,29 +88,24 @@ def xgboost_probabilities(_: Config, arrays: Arrays, features: Float) -> Float:
 
 
 def export_boosting(model: Any) -> State:
-    """Return scikit-learn's histogram gradient boosting."""
-    trees = [t.nodes for round_ in model._predictors for t in round_]
-    groups = len(model._predictors[0])
-    nodes = np.concatenate(trees)
-    inner = nodes["is_leaf"] == 0
+    """Return scikit-learn's gradient boosting, which starts from the shares of the classes."""
+    trees = [e.tree_ for round_ in model.estimators_ for e in round_]
+    shares = np.log(np.asarray(model.init_.class_prior_, dtype=np.float64))
+    groups = model.estimators_.shape[1]
     return {"kind": "boosting", "groups": groups}, {
-        "base": np.asarray(model._baseline_prediction, dtype=np.float64).reshape(groups),
-        "starts": np.concatenate([[0], np.cumsum([len(t) for t in trees])]),
-        "left": np.where(inner, nodes["left"].astype(np.int64), -1),
-        "right": np.where(inner, nodes["right"].astype(np.int64), -1),
-        "feature": nodes["feature_idx"].astype(np.int64),
-        "threshold": nodes["num_threshold"].astype(np.float64),
-        "value": nodes["value"].astype(np.float64),
+        "base": shares[1:] - shares[:1] if groups == 1 else shares,
+        **_joined(trees),
+        "value": model.learning_rate * np.concatenate([t.value[:, 0, 0] for t in trees]),
     }
 
 
 def boosting_probabilities(config: Config, arrays: Arrays, features: Float) -> Float:
     """Return (N, k); one tree a group and round, its leaves added to the log-odds."""
-    starts, groups = arrays["starts"], config["groups"]
+    starts, groups, narrow = arrays["starts"], config["groups"], features.astype(np.float32)
     scores = np.tile(arrays["base"], (len(features), 1))
     for tree in range(len(starts) - 1):
         part = {k: arrays[k][starts[tree] : starts[tree + 1]] for k in PARTS}
-        scores[:, tree % groups] += arrays["value"][starts[tree] + _leaves(part, features, strict=False)]
+        scores[:, tree % groups] += arrays["value"][starts[tree] + _leaves(part, narrow, strict=False)]
     return probabilities_of(scores)
 
 

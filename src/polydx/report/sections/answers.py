@@ -15,7 +15,7 @@ from polydx.report.view import Answers, View, answers
 from polydx.report.words import number, percent
 from polydx.validation.curves import confusion
 
-MOST_ROWS = 40
+MOST_ROWS = 15
 
 
 def confusion_picture(view: View, task: str, level: str, own: Answers) -> Picture:
@@ -147,7 +147,10 @@ def failures(view: View, task: str, level: str, own: Answers) -> list[Block]:
         return [first]
     return [
         first,
-        Details(f"The other {len(rows) - MOST_ROWS} patients", [Table(caption, head, rows[MOST_ROWS:], numbers=3)]),
+        Details(
+            f"The other {counted(len(rows) - MOST_ROWS, 'patient')}",
+            [Table(caption, head, rows[MOST_ROWS:], numbers=3)],
+        ),
     ]
 
 

@@ -10,7 +10,7 @@ from polydx.errors import LeakageError, Problem, StudyError, counted
 
 Severity: TypeAlias = Literal["error", "warning", "note"]
 
-LEAKS = frozenset({"patient-on-both-sides", "copies"})
+LEAKS = frozenset({"patient-on-both-sides", "copies", "pretraining"})
 MOST_LISTED = 20
 
 

@@ -1,0 +1,126 @@
+"""Print the figures of a finished run as Markdown, or write them into the pages that show them.
+
+    python docs/results/table.py runs/als                     print both levels, the tests and the leakage gap
+    python docs/results/table.py runs/als --level patient     print the table of patients and the tests
+    python docs/results/table.py --write README.md docs/results/*.md
+
+A page shows a run between the lines `<!-- table: RUN -->` (or `<!-- table: RUN LEVEL -->`) and `<!-- end -->`; what
+stands between them is replaced, from the metrics.json of that run alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from polydx.report.sections.compared import in_words
+from polydx.report.words import estimate, metric_name
+
+LEVELS = ("patient", "sample")
+TWO_CLASS = ("auroc", "accuracy", "sensitivity", "specificity")
+MULTI_CLASS = ("auroc", "accuracy", "balanced_accuracy", "f1")
+WITHIN = "mean_within_patient_accuracy"
+BLOCK = re.compile(r"(<!-- table: (?P<run>\S+)(?: (?P<level>\S+))? -->\n).*?(<!-- end -->)", re.DOTALL)
+
+Metrics = Mapping[str, Any]
+
+
+def markdown(metrics: Metrics, level: str | None = None) -> str:
+    """Return the figures of a run; of one level, the leakage gap is left out."""
+    parts = [_heading(metrics)]
+    for task in dict.fromkeys(t for found in metrics["recipes"].values() for t in found["tasks"]):
+        parts += [_table(metrics, task, one) for one in ([level] if level else LEVELS)]
+    parts += ["\n".join(f"- {in_words(c)}" for c in metrics["comparisons"])]
+    if level is None:
+        parts += ["\n".join(_gaps(metrics))]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _heading(metrics: Metrics) -> str:
+    seeds = metrics["seeds"]
+    repeated = f"; figures are means over {len(seeds)} seeds" if len(seeds) > 1 else ""
+    simulated = "SIMULATED DATA. " if metrics["simulated"] else ""
+    split = metrics.get("split_in_words", f"{metrics['split']}, {metrics['folds']} folds")
+    return (
+        f"{simulated}Study `{metrics['study']}`; {split}{repeated}; {metrics['resamples']} resamples of patients. "
+        "Estimate (95 % interval)."
+    )
+
+
+def _table(metrics: Metrics, task: str, level: str) -> str:
+    recipes = {name: found["tasks"][task] for name, found in metrics["recipes"].items() if task in found["tasks"]}
+    measured = {name: found for name, found in recipes.items() if found.get(level)}
+    if not measured:
+        reason = next(iter(recipes.values())).get(f"{level}_reason", "not computed")
+        return f"**{task}, {level} level:** no figures: {reason}."
+    first = next(iter(measured.values()))[level]
+    shown = TWO_CLASS if len(first["classes"]) == 2 else MULTI_CLASS
+    within = [WITHIN] if level == "sample" else []
+    rows = [
+        [name, *(estimate(found[level][m]) for m in shown), *(estimate(found[m]) for m in within)]
+        for name, found in measured.items()
+    ]
+    head = ["recipe", *map(metric_name, [*shown, *within])]
+    return f"**{task}, {level} level:** {_units(first, level)}.\n\n" + _rows([head, ["---"] * len(head), *rows])
+
+
+def _units(figures: Metrics, level: str) -> str:
+    people = ", ".join(f"{count} {label}" for label, count in figures["classes"].items())
+    samples = f"{figures['n']} samples of " if level == "sample" else ""
+    also = "; patients with several answers count for each" if sum(figures["classes"].values()) > figures["n_patients"] else ""
+    return f"{samples}{figures['n_patients']} patients ({people}{also})"
+
+
+def _rows(rows: Sequence[Sequence[str]]) -> str:
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _gaps(metrics: Metrics) -> Iterator[str]:
+    for task, gap in metrics["leakage_gap"].items():
+        if gap.get("by_sample") is None:
+            yield f"- Leakage gap of {task}: not measured, {gap.get('reason', 'not computed')}."
+            continue
+        yield (
+            f"- Leakage gap of {task} ({gap['recipe']}, {gap['metric']} of {gap['level']}s): split by sample "
+            f"{estimate(gap['by_sample'])}, by patient {estimate(gap['by_patient'])}; gap {estimate(gap['gap'])}."
+        )
+
+
+def read_metrics(run: str | Path) -> Metrics:
+    """Return metrics.json of a run folder."""
+    found: Metrics = json.loads((Path(run) / "metrics.json").read_text(encoding="utf-8"))
+    return found
+
+
+def rewritten(page: str, only: str | None = None) -> str:
+    """Return a page with its tables made anew; `only` those of one run if given."""
+
+    def new(found: re.Match[str]) -> str:
+        if only is not None and found["run"] != only:
+            return found[0]
+        return f"{found[1]}\n{markdown(read_metrics(found['run']), found['level'])}\n\n{found[4]}"
+
+    return BLOCK.sub(new, page)
+
+
+def main() -> None:
+    """Print, or write into pages."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", nargs="?", metavar="RUN", help="a finished run folder")
+    parser.add_argument("--level", choices=LEVELS)
+    parser.add_argument("--write", nargs="+", type=Path, metavar="PAGE", default=[])
+    asked = parser.parse_args()
+    if asked.run is None and not asked.write:
+        parser.error("give a run folder, or pages to write")
+    if not asked.write:
+        print(markdown(read_metrics(asked.run), asked.level))
+    for page in asked.write:
+        page.write_text(rewritten(page.read_text(encoding="utf-8"), asked.run), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
