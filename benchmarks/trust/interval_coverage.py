@@ -35,6 +35,9 @@ SAMPLE = (
     *("log_loss", WITHIN_PATIENT),
 )
 NAIVE = ("auroc", "accuracy", "brier")
+PLAIN = ("patient balanced_accuracy", "patient brier", "sample auroc", "sample accuracy", "sample sensitivity")
+FEW = 30  # patients, up to which the plain percentiles are shown for contrast
+SHOWN = ("patient", "sample", "plain", "naive")
 LEVELS = {"patient": PATIENT, "sample": SAMPLE, "naive": NAIVE}
 PAIRED = (("patient", "auroc"), ("patient", "accuracy"), ("patient", "balanced_accuracy"), ("patient", "brier"),
           ("sample", "auroc"), ("sample", "accuracy"))  # fmt: skip
@@ -100,20 +103,23 @@ Key = tuple[str, str]
 def cover(cell: Cell, effort: Effort) -> dict[Key, Tally]:
     """Return (level, metric) -> tally of the figures of one recipe."""
     truth, found = truths(cell, effort.population), {}
-    naive = len(cell.shares) == 2 and cell.recruited == "by class"
+    contrast = len(cell.shares) == 2 and cell.recruited == "by class"
     with without_slopes():
         for number in range(effort.cohorts):
             rng = cell.seeded(number)
             samples = draw(cell, rng)
             levels = {"patient": samples.to_patients(), "sample": samples}
-            if naive:
+            if contrast:
                 levels["naive"] = ignoring_patients(samples)
             for level, units in levels.items():
                 own = measured(units, effort.resamples, rng)["r0"]
                 for name in LEVELS[level]:
                     f, known = figure(own, name), truth["r0", level.replace("naive", "sample"), name]
                     found.setdefault((level, name), Tally()).add(f["low"], f["high"], known)
-    return found
+                    if contrast and cell.patients <= FEW and f"{level} {name}" in PLAIN:
+                        low, high = np.percentile(own.draws.overall[name], [2.5, 97.5])
+                        found.setdefault(("plain", f"{level} {name}"), Tally()).add(low, high, known)
+    return dict(sorted(found.items(), key=lambda entry: SHOWN.index(entry[0][0])))
 
 
 def cover_differences(cell: Cell, effort: Effort) -> dict[Key, Tally]:
@@ -144,6 +150,8 @@ def _label(key: Key, several: bool) -> str:
         method = "bootstrap"
     if level == "naive":
         return f"sample {name}, patients ignored"
+    if level == "plain":
+        return f"{name.replace('_', ' ')}, plain percentiles"
     return f"{level} {name.replace('_', ' ')} ({method})"
 
 

@@ -27,7 +27,7 @@ from polydx.validation.scores import score_predictions
 
 PATIENTS, SPECTRA, POINTS, RESAMPLES = 30, 2, 64, 200
 K_FOLD, LEAVE_ONE_OUT = "stratified-group-k-fold", "leave-one-patient-out"
-COHORTS = {K_FOLD: 240, LEAVE_ONE_OUT: 60}
+COHORTS = {K_FOLD: 200, LEAVE_ONE_OUT: 50}
 CONTROLS, CONTROL_EFFECT = 10, 3.0  # cohorts with an effect, so that 0.5 elsewhere is no sign of a dead pipeline
 
 POINTS_TO_COMPONENTS = ["snv", "standardise", {"pca": {"components": 10}}]

@@ -71,7 +71,11 @@ def _table(metrics: Metrics, task: str, level: str) -> str:
 def _units(figures: Metrics, level: str) -> str:
     people = ", ".join(f"{count} {label}" for label, count in figures["classes"].items())
     samples = f"{figures['n']} samples of " if level == "sample" else ""
-    also = "; patients with several answers count for each" if sum(figures["classes"].values()) > figures["n_patients"] else ""
+    also = (
+        "; patients with several answers count for each"
+        if sum(figures["classes"].values()) > figures["n_patients"]
+        else ""
+    )
     return f"{samples}{figures['n_patients']} patients ({people}{also})"
 
 

@@ -66,7 +66,9 @@ def test_every_kind_of_training_gives_probabilities_and_repeats_to_the_byte(make
 
 def test_the_losses_are_those_that_were_asked_for(make_study):
     study = staged(make_study)
-    rows = tensor_set({"raman": study.spectra("raman").values}, {t: study.label_codes(t) for t in study.tasks}, study.patients)
+    rows = tensor_set(
+        {"raman": study.spectra("raman").values}, {t: study.label_codes(t) for t in study.tasks}, study.patients
+    )
 
     def losses(**training):
         return build_losses(recipe(study, training=training).schema.training, study.tasks, rows)
@@ -150,7 +152,12 @@ def test_channels_are_pipelines_side_by_side_each_with_its_own_scale(make_study)
 
 def test_stages_can_be_frozen_and_unfrozen(make_study):
     study = make_study()
-    own = recipe(study, freeze=["raman.stem", "raman.stage1"], unfreeze={"every": 1}, training={"epochs": 9, "batch_size": 8, "patience": None})
+    own = recipe(
+        study,
+        freeze=["raman.stem", "raman.stage1"],
+        unfreeze={"every": 1},
+        training={"epochs": 9, "batch_size": 8, "patience": None},
+    )
     before, fitted = own.start(study, 0).fitted.network.state_dict(), own.fit(study, 0)
     same = {k.split(".")[2] for k, v in fitted.network.state_dict().items() if torch.equal(v, before[k])}
     assert same == {"stem", "stage1"}
@@ -176,7 +183,10 @@ def test_stages_can_be_frozen_and_unfrozen(make_study):
         ({"necks": {"image": "max"}}, "necks.image +'image' is none of raman"),
         ({"fusion": "sum"}, "unknown fusion 'sum'"),
         ({"freeze": ["raman.stage9"]}, "unknown stage 'raman.stage9'; did you mean 'raman.stage"),
-        ({"preprocessing": {"raman": {"channels": [["snv"], [{"crop": {"low": 900}}]]}}}, "channel 0 has 60 points, channel 1 42"),
+        (
+            {"preprocessing": {"raman": {"channels": [["snv"], [{"crop": {"low": 900}}]]}}},
+            "channel 0 has 60 points, channel 1 42",
+        ),
         ({"preprocessing": {"raman": {"channels": [["snv"], ["snvv"]]}}}, "did you mean 'snv'"),
         (
             {"preprocessing": {"raman": {"channels": [[{"crop": {"high": 1500}}], [{"crop": {"low": 700}}]]}}},

@@ -77,10 +77,15 @@ def test_between_two_scores_the_middle_is_taken():
     assert choose_threshold(scores, positive, point(rule="youden")) == (pytest.approx(0.45), None)
 
 
-def test_of_equally_good_thresholds_the_one_nearest_to_a_half_is_taken():
-    scores, positive = np.array([0.1, 0.3, 0.5, 0.6, 0.9]), np.array([False, True, False, True, True])
-    for costs in ({"false_negative": 1, "false_positive": 1}, {"false_negative": 7, "false_positive": 7}):
-        assert choose_threshold(scores, positive, point(rule="cost", cost=costs))[0] == pytest.approx(0.55)
+@pytest.mark.parametrize(
+    ("scores", "positive", "expected"),
+    [([0.1, 0.3, 0.5, 0.6, 0.9], "npnpp", 0.55), ([0.1, 0.4, 0.5, 0.7, 0.9], "nnpnp", 0.45)],
+)
+@pytest.mark.parametrize("cost", [1, 7])
+def test_of_equally_good_thresholds_the_one_nearest_to_a_half_is_taken(scores, positive, expected, cost):
+    rule = point(rule="cost", cost={"false_negative": cost, "false_positive": cost})
+    found, _ = choose_threshold(np.array(scores), np.array(list(positive)) == "p", rule)
+    assert found == pytest.approx(expected)
 
 
 def test_thresholds_rise_and_lie_between_the_scores():

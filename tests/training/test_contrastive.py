@@ -41,7 +41,9 @@ def slow(first, second, groups, temperature):
 @pytest.mark.parametrize("temperature", [0.1, 0.5])
 def test_nt_xent_is_the_published_formula(temperature):
     first, second = views()
-    assert float(nt_xent(first, second, temperature)) == pytest.approx(slow(first, second, range(5), temperature), rel=1e-5)
+    assert float(nt_xent(first, second, temperature)) == pytest.approx(
+        slow(first, second, range(5), temperature), rel=1e-5
+    )
 
 
 def test_the_supervised_loss_is_the_published_formula():

@@ -59,7 +59,9 @@ def test_stages_start_to_learn_one_after_the_other_from_the_top():
     before, seen = copy(net), []
 
     def look(epoch, _):
-        parts = {k.split(".")[2] if k.startswith("back") else "heads" for k in changed(net, before) if "num_batches" not in k}
+        parts = {
+            k.split(".")[2] if k.startswith("back") else "heads" for k in changed(net, before) if "num_batches" not in k
+        }
         seen.append(parts)
 
     fit(net, rows(), options=TrainingOptions(epochs=6, batch_size=8, unfreeze_every=1), seed=0, on_epoch=look)
@@ -92,7 +94,9 @@ def test_deeper_stages_take_smaller_steps():
         before = copy(net)
         options = TrainingOptions(epochs=1, batch_size=24, lr=1e-3, optimiser="sgd", momentum=0.0, layer_lr_decay=decay)
         fit(net, rows(), options=options, seed=0)
-        steps[decay] = {k: (v - before[k]).abs().sum() for k, v in net.state_dict().items() if k.endswith("conv.weight")}
+        steps[decay] = {
+            k: (v - before[k]).abs().sum() for k, v in net.state_dict().items() if k.endswith("conv.weight")
+        }
     for depth, stage in enumerate(["stage4", "stage3", "stage2", "stage1", "stem"], start=1):
         key = f"backbones.raman.{stage}.conv.weight"
         assert float(steps[0.5][key] / steps[1.0][key]) == pytest.approx(0.5**depth, rel=1e-2)
@@ -127,7 +131,9 @@ def test_oversampling_takes_part_in_the_fit():
     nets = {}
     for how in ("none", "patient"):
         nets[how] = network()
-        uneven = tensor_set({"raman": rows().inputs["raman"].numpy()}, {"disease": np.arange(24) % 2}, np.array([0] * 20 + [1, 2, 3, 4]))
+        uneven = tensor_set(
+            {"raman": rows().inputs["raman"].numpy()}, {"disease": np.arange(24) % 2}, np.array([0] * 20 + [1, 2, 3, 4])
+        )
         fit(nets[how], uneven, options=TrainingOptions(epochs=1, batch_size=8, oversample=how), seed=0)
     assert changed(nets["none"], copy(nets["patient"]))
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from polydx.config import InitConfig, NetworkConfig
 from polydx.errors import AxisError, BundleError, ConfigError, Problem, counted
+from polydx.models.backbones import Backbone
 from polydx.models.network import Network
 from polydx.models.options import known
 from polydx.preprocessing.spectra import resample_onto
@@ -196,7 +197,7 @@ def load_source(network: Network, source: Source, init: InitConfig, config: Netw
     if report.mismatched or report.missing:
         new = _parts([*report.mismatched, *report.missing])
         said.append(f"init: not in the weights, or of another shape, and so new: {new}")
-    if init.keep_head and not any(key.startswith("heads.") for key in report.loaded):
+    if init.keep_head and not _whole_heads(network, report.loaded):
         raise BundleError(f"no head of {source.path} fits a task of this study", _head_problems(network, state))
     return said
 
@@ -214,6 +215,14 @@ def _renamed(source: Source, config: NetworkConfig) -> dict[str, Tensor]:
     return found
 
 
+def _whole_heads(network: Network, loaded: Sequence[str]) -> bool:
+    """Tell whether at least one head was loaded, and none in part."""
+    got = [
+        {key in loaded for key in network.state_dict() if key.startswith(f"heads.{task}.")} for task in network.tasks
+    ]
+    return {True} in got and {True, False} not in got
+
+
 def _head_problems(network: Network, state: Mapping[str, Tensor]) -> list[Problem]:
     own = {k: v for k, v in network.state_dict().items() if k.startswith("heads.")}
     return [
@@ -227,7 +236,7 @@ def _load_published(network: Network, source: Source, modules: Sequence[str]) ->
     said = []
     for name in network.modalities:
         if "backbones" in modules or f"backbones.{name}" in modules:
-            left = network.backbone(name).load_published(source.state)
+            left = _load_backbone(network.backbone(name), source.state)
             said.append(
                 f"init: loaded backbones.{name} ({counted(len(source.state) - len(left), 'tensor')}) from {source.path}"
             )
@@ -236,6 +245,13 @@ def _load_published(network: Network, source: Source, modules: Sequence[str]) ->
     if "heads" not in modules:
         return [*said, f"init: left aside {', '.join(left)}"] if left else said
     return [*said, _load_classifier(network, {key: source.state[key] for key in left}, source.path)]
+
+
+def _load_backbone(backbone: Backbone, state: Mapping[str, Tensor]) -> tuple[str, ...]:
+    """Load weights under this backbone's own names, or the published ones; return the keys left aside."""
+    if backbone.state_dict().keys() <= state.keys():
+        return load_into(backbone, state).skipped
+    return backbone.load_published(state)
 
 
 def _load_classifier(network: Network, left: Mapping[str, Tensor], path: Path) -> str:

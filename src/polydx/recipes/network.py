@@ -206,7 +206,8 @@ class NetworkRecipe:
 
 def _shared_parts(network: Network) -> list[str]:
     """Return the parts that pretraining and fit have in common."""
-    return [name for name in ("backbones", "necks", "fusion") if any(network.get_submodule(name).parameters())]
+    keys = network.state_dict()
+    return [name for name in ("backbones", "necks", "fusion") if any(key.startswith(f"{name}.") for key in keys)]
 
 
 def origins(config: NetworkConfig, sources: Sources) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polydx.config import NetworkConfig, PretrainConfig, Step, TrainingConfig
-from polydx.errors import AxisError, ConfigError, Problem
+from polydx.errors import AxisError, ConfigError, Problem, SpectrumError
 from polydx.io.atomic import replacing
 from polydx.models.network import Network
 from polydx.preprocessing.spectra import resample_onto
@@ -73,16 +73,17 @@ def pretrain(study: Study, config: NetworkConfig, seed: int, threads: int = 1) -
 def save_pretrained(path: Path, fitted: FittedNetwork) -> None:
     """Write a pretrained network as one safetensors file.
 
-    Its metadata hold, as JSON, `model` (architecture, preprocessing, manifest: what it takes to rebuild it) and
-    `manifest`: method, study, axes, steps, and patients and content hashes seen.
+    Its metadata hold `model` as JSON: architecture, preprocessing, and under `manifest` the method, the study, axes and
+    steps, and the patients and content hashes seen. The same network gives the same bytes.
     """
     from safetensors.numpy import save_file
 
     described, arrays = fitted.state()
     axes = {name: None if axis is None else axis.tolist() for name, axis in fitted.inputs.axes.items()}
     steps = {name: found["steps"] for name, found in described["inputs"].items()}
-    manifest = {"schema": 1, **(described["manifest"] or {}), "axes": axes, "preprocessing": steps}
-    metadata = {"model": json.dumps(described, sort_keys=True), "manifest": json.dumps(manifest, sort_keys=True)}
+    described["manifest"] = {"schema": 1, **(described["manifest"] or {}), "axes": axes, "preprocessing": steps}
+    # One entry, for the file keeps several in no order; its keys as they come, in the order of the fused vector.
+    metadata = {"model": json.dumps(described)}
     with replacing(path) as temporary:
         save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, temporary, metadata=metadata)
 
@@ -225,7 +226,7 @@ def pretrain_problems(
 
 
 def elsewhere_problems(config: NetworkConfig, sources: Sources, axes: Axes, where: str) -> list[Problem]:
-    """Return what keeps the other study from serving: modalities it lacks, gaps, or another axis."""
+    """Return what keeps the other study from serving: modalities it lacks, gaps, another axis, spectra a step refuses."""
     study = other_study(config, sources)
     found = []
     for name in config.backbones:
@@ -235,10 +236,13 @@ def elsewhere_problems(config: NetworkConfig, sources: Sources, axes: Axes, wher
     if found:
         return found
     try:
-        study_on(study, config, axes)
+        moved = study_on(study, config, axes)
+        fit_network_inputs(moved, channel_steps(config))
     except AxisError as error:
         what = f"study '{study.name}' is on another axis: {error.message}; a step `resample` brings both onto one"
         return [Problem(f"{where}.study", what)]
+    except SpectrumError as error:
+        return [Problem(f"{where}.study", f"study '{study.name}': {error}")]
     return pretrain_problems(_section(config), config, study.tasks, where)
 
 

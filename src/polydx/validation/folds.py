@@ -126,4 +126,5 @@ def _save_weights(fitted: Fitted, path: Path) -> None:
 
     config, arrays = fitted.state()
     with replacing(path) as temporary:
-        save_file(arrays, temporary, metadata={"model": json.dumps(config, sort_keys=True)})
+        # Keys in their own order: it is that of the modalities in a network's fused vector.
+        save_file(arrays, temporary, metadata={"model": json.dumps(config)})
