@@ -332,7 +332,10 @@ def test_the_table_of_a_run_is_written_in_place_and_says_why_there_is_none():
             "patient": None, "patient_reason": "asked of samples", "sample": level,
             "mean_within_patient_accuracy": figure(1.0),
         }}}},
-        "comparisons": [], "leakage_gap": {"a": {"by_sample": None, "reason": "one sample a patient"}},
+        "comparisons": [{
+            "a": "svm", "b": "lda", "metric": "auroc", "difference": 0.0, "low": None, "high": None, "p": 1.0,
+            "p_holm": 1.0, "reason": "both order the patients alike",
+        }], "leakage_gap": {"a": {"by_sample": None, "reason": "one sample a patient"}},
     }  # fmt: skip
     told = script().markdown(metrics)
     assert told.startswith("SIMULATED DATA. Study `tiny`; group-k-fold, 2 folds; figures are means over 2 seeds")
@@ -340,6 +343,7 @@ def test_the_table_of_a_run_is_written_in_place_and_says_why_there_is_none():
     assert "4 samples of 2 patients (1 no, 1 yes)" in told
     assert "| svm | 0.750 (0.500 to 0.988) |" in told
     assert "not measured, one sample a patient" in told
+    assert "(p = 1.000 after Holm). No interval: both order the patients alike." in told
 
 
 def test_rewriting_a_page_touches_its_own_runs_only(tmp_path, monkeypatch):

@@ -34,10 +34,15 @@ def markdown(metrics: Metrics, level: str | None = None) -> str:
     parts = [_heading(metrics)]
     for task in dict.fromkeys(t for found in metrics["recipes"].values() for t in found["tasks"]):
         parts += [_table(metrics, task, one) for one in ([level] if level else LEVELS)]
-    parts += ["\n".join(f"- {in_words(c)}" for c in metrics["comparisons"])]
+    parts += ["\n".join(f"- {_told(c)}" for c in metrics["comparisons"])]
     if level is None:
         parts += ["\n".join(_gaps(metrics))]
     return "\n\n".join(part for part in parts if part)
+
+
+def _told(comparison: Metrics) -> str:
+    reason = comparison.get("reason") if comparison["p"] is not None else None  # else the sentence has it already
+    return in_words(dict(comparison)) + (f" No interval: {reason}." if reason else "")
 
 
 def _heading(metrics: Metrics) -> str:

@@ -90,9 +90,7 @@ def test_augmented_copies_teach_the_model_and_keep_their_patients(make_study, mo
     own = build(study, cut={"copies": 2})
     taught = []
     inner = type(own.classical).fit
-    monkeypatch.setattr(
-        type(own.classical), "fit", lambda self, s, seed, log=None: taught.append(s) or inner(self, s, seed)
-    )
+    monkeypatch.setattr(type(own.classical), "fit", lambda self, s, seed: taught.append(s) or inner(self, s, seed))
     fitted = own.fit(study, 0)
     (learned,) = taught
     assert len(learned) == 24

@@ -13,6 +13,7 @@ from safetensors import safe_open
 import polydx.recipes.pretrain as module
 from polydx.config import NetworkConfig
 from polydx.errors import ConfigError
+from polydx.recipes import elsewhere as other_module
 from polydx.recipes.build import build_recipes
 from polydx.recipes.network import FittedNetwork
 from polydx.recipes.pretrain import pretrain, save_pretrained
@@ -47,12 +48,12 @@ def elsewhere(make_study, monkeypatch):
         found = replace(
             found, name="others", samples=found.samples.assign(patient="others/" + found.patients.astype(str))
         )
-        monkeypatch.setattr(Sources, "load", lambda self, config: found)
-        module._elsewhere.cache_clear()
+        monkeypatch.setattr(Sources, "load", lambda *_: found)
+        other_module._elsewhere.cache_clear()
         return found
 
     yield put
-    module._elsewhere.cache_clear()
+    other_module._elsewhere.cache_clear()
 
 
 @pytest.mark.parametrize("method", ["simclr", "supcon", "supervised"])
@@ -136,13 +137,13 @@ def test_another_study_is_brought_onto_the_axis_of_the_recipe(make_study, elsewh
     assert seen(own).hashes == seen_in(others).hashes
     spectra = others.spectra("raman")
     short = replace(others, modalities={"raman": Spectra(spectra.values[:, 20:], spectra.axis[20:])})
-    monkeypatch.setattr(Sources, "load", lambda self, config: short)
+    monkeypatch.setattr(Sources, "load", lambda *_: short)
     with pytest.raises(
         ConfigError, match="study 'others' is on another axis: .* a step `resample` brings both onto one"
     ):
         recipe(study, pretrain=SIMCLR | {"dataset": "als-saliva"})
     common = {"raman": [{"resample": {"start": 900, "stop": 1500, "step": 12}}, "snv"]}
-    module._elsewhere.cache_clear()
+    other_module._elsewhere.cache_clear()
     start = recipe(study, preprocessing=common, pretrain=SIMCLR | {"dataset": "als-saliva"}).start(study, 0)
     assert start.fitted.plan["shapes"] == {"raman": [1, 51]}
 
@@ -163,6 +164,16 @@ def test_weights_on_disk_say_what_they_saw_and_how(make_study, tmp_path):
     again = pretrain(study, config(pretrain=SIMCLR), 3)
     save_pretrained(tmp_path / "again.safetensors", again)
     assert (tmp_path / "w.safetensors").read_bytes() == (tmp_path / "again.safetensors").read_bytes()
+
+
+def test_weights_from_simulated_data_say_so_wherever_they_go(make_study, tmp_path):
+    cohort = replace(make_study(seed=4), simulated=True)
+    cohort = replace(cohort, samples=cohort.samples.assign(patient="drawn/" + cohort.patients.astype(str)))
+    save_pretrained(tmp_path / "w.safetensors", pretrain(cohort, config(pretrain=SIMCLR), 0))
+    study = make_study()
+    fitted = recipe(study, init={"from": tmp_path / "w.safetensors"}).fit(study, 0)
+    assert "the weights it starts from were fitted on SIMULATED data" in fitted.notes
+    assert fitted.manifest.seen.simulated
 
 
 def test_a_supervised_pretraining_answers_the_tasks_of_its_study(make_study):
@@ -215,7 +226,7 @@ def test_a_recipe_without_the_section_cannot_be_pretrained(make_study):
 def test_another_study_without_the_modality_is_refused(make_study, elsewhere, monkeypatch):
     others, study = elsewhere(), make_study()
     renamed = replace(others, modalities={"ir": others.modalities["raman"]}, rows={"ir": others.rows["raman"]})
-    monkeypatch.setattr(Sources, "load", lambda self, config: renamed)
+    monkeypatch.setattr(Sources, "load", lambda *_: renamed)
     with pytest.raises(ConfigError, match="study 'others' has not spectra 'raman' for every sample"):
         recipe(study, pretrain=SIMCLR | {"dataset": "covid-saliva"})
 
@@ -227,7 +238,7 @@ def test_spectra_of_the_other_study_that_a_step_refuses_are_told_before_anything
     values = others.spectra("raman").values.copy()
     values[5] = 1.0
     flat = replace(others, modalities={"raman": Spectra(values, others.spectra("raman").axis)})
-    monkeypatch.setattr(Sources, "load", lambda self, config: flat)
+    monkeypatch.setattr(Sources, "load", lambda *_: flat)
     with pytest.raises(ConfigError, match="study 'others': SNV: row 5 is constant"):
         recipe(study, pretrain=SIMCLR | {"dataset": "covid-saliva"})
 

@@ -136,7 +136,7 @@ def pretrained(seed=0, epochs=12, **options):
 
 
 def test_simclr_finds_the_classes_without_labels():
-    net, rows, history = pretrained()
+    _, rows, history = pretrained()
     start = knn_accuracy(
         extract_features(network(), rows.inputs, "embedding"), rows.labels["disease"].numpy(), rows.patients.numpy()
     )

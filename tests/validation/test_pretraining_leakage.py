@@ -79,7 +79,7 @@ def test_no_kind_of_recipe_hides_what_its_weights_saw(make_study, tmp_path, wrap
     elif wrap == "operating point":
         own["net"]["operating_point"] = {"rule": "youden"}
     else:
-        monkeypatch.setattr(Sources, "load", lambda self, config: study)
+        monkeypatch.setattr(Sources, "load", lambda *_: study)
         own = {"net": NETWORK | {"pretrain": {"method": "supervised", "dataset": "als-saliva"}}}
     with pytest.raises(LeakageError, match="have seen 8 patients"):
         cross_validate(study, own, folds=2)
@@ -118,7 +118,7 @@ def test_people_of_the_same_age_and_sex_are_no_copies(make_study):
 
 
 def test_what_was_seen_survives_json_and_adds_up():
-    one, other = Seen(frozenset({"a"}), frozenset({"1"}), ("x",)), Seen(frozenset({"b"}), frozenset(), ("x", "y"))
+    one, other = Seen(frozenset({"a"}), frozenset({"1"}), ("x",)), Seen(frozenset({"b"}), frozenset(), ("x", "y"), True)
     both = one | other
-    assert both == Seen(frozenset({"a", "b"}), frozenset({"1"}), ("x", "y"))
+    assert both == Seen(frozenset({"a", "b"}), frozenset({"1"}), ("x", "y"), True)
     assert Seen.from_json(both.to_json()) == both

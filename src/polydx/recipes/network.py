@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 
 from polydx.config import NetworkConfig
 from polydx.models.network import Network
-from polydx.recipes.initial import Source, axes_to_take, load_source, read_source, source_head
+from polydx.recipes.elsewhere import other_study, pretrained_elsewhere
+from polydx.recipes.initial import Source, axes_to_take, read_source, source_head
+from polydx.recipes.loading import load_source
 from polydx.recipes.mapping import ClassMapping, fit_mapping, row_weights
 from polydx.recipes.network_checks import network_problems
 from polydx.recipes.network_fitted import FittedNetwork
@@ -29,12 +31,7 @@ from polydx.recipes.network_plan import (
     planned_network,
     training_options,
 )
-from polydx.recipes.pretrain import (
-    augmentation_of_views,
-    other_study,
-    pretrained_elsewhere,
-    pretrained_network,
-)
+from polydx.recipes.pretrain import augmentation_of_views, pretrained_network
 from polydx.recipes.provenance import Seen, manifest_of, seen_in
 from polydx.recipes.sources import Sources
 from polydx.splits import inner_split
@@ -133,6 +130,8 @@ class NetworkRecipe:
             before = source.seen
         if schema.pretrain is not None:
             before = before | self._pretrain(fitted, train, study, seed)
+        if before.simulated and not study.simulated:
+            fitted.notes.append("the weights it starts from were fitted on SIMULATED data")
         fitted.manifest = manifest_of("init" if schema.head == "mapped" else "fit", study, self.modalities, before)
         network.eval()
         return Start(fitted, train, monitor, index)

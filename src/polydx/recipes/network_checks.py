@@ -12,11 +12,13 @@ from polydx.config import NetworkConfig
 from polydx.errors import ConfigError, PolydxError, Problem
 from polydx.models.network import Network
 from polydx.params import unknown
-from polydx.recipes.initial import Source, axes_to_take, axis_problems, load_source, read_source, source_head
+from polydx.recipes.elsewhere import elsewhere_problems
+from polydx.recipes.initial import Source, axes_to_take, axis_problems, read_source, source_head
 from polydx.recipes.inputs import input_problems
+from polydx.recipes.loading import load_source
 from polydx.recipes.network_inputs import channel_pipelines, channel_steps, columns_out
 from polydx.recipes.network_plan import chain_of, network_plan, planned_heads, planned_network, training_problems
-from polydx.recipes.pretrain import elsewhere_problems, pretrain_problems
+from polydx.recipes.pretrain import pretrain_problems
 from polydx.recipes.sources import Sources
 from polydx.study import Study
 

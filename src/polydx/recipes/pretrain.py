@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from polydx.config import NetworkConfig, PretrainConfig, Step, TrainingConfig
-from polydx.errors import AxisError, ConfigError, Problem, SpectrumError
+from polydx.errors import ConfigError, Problem
 from polydx.io.atomic import replacing
 from polydx.models.network import Network
-from polydx.preprocessing.spectra import resample_onto
-from polydx.recipes.initial import load_source, read_source, same_axis
+from polydx.recipes.initial import read_source
+from polydx.recipes.loading import load_source
 from polydx.recipes.network_fitted import FittedNetwork
-from polydx.recipes.network_inputs import channel_pipelines, channel_steps, fit_network_inputs, tensor_rows
+from polydx.recipes.network_inputs import channel_steps, fit_network_inputs, tensor_rows
 from polydx.recipes.network_plan import (
     Plan,
     build_losses,
@@ -27,10 +25,8 @@ from polydx.recipes.network_plan import (
     planned_network,
     training_options,
 )
-from polydx.recipes.protocol import stream_seed
 from polydx.recipes.provenance import Seen, manifest_of
-from polydx.recipes.sources import Sources
-from polydx.study import Spectra, Study, Task
+from polydx.study import Study, Task
 from polydx.training.loop import Augment, History, fit
 from polydx.training.pretrain import COLLAPSED, ContrastiveOptions, fit_contrastive
 from polydx.training.tensors import TensorSet
@@ -55,7 +51,7 @@ def pretrain(study: Study, config: NetworkConfig, seed: int, threads: int = 1) -
     Raises:
         ConfigError: no `pretrain:` section, or one that this study cannot serve.
     """
-    wanted = _section(config)
+    wanted = section_of(config)
     problems = pretrain_problems(wanted, config, study.tasks, "pretrain")
     if problems:
         raise ConfigError("the pretraining cannot be done", problems)
@@ -99,7 +95,7 @@ def pretrained_network(
 
     The supervised network has a linear head a task; the contrastive ones have none.
     """
-    wanted = _section(config)
+    wanted = section_of(config)
     chosen = {name: task for name, task in tasks.items() if wanted.task in (None, name)}
     supervised = wanted.method == "supervised"
     shapes = {name: tuple(x.shape[1:]) for name, x in rows.inputs.items()}
@@ -141,64 +137,7 @@ def augmentation_of_views(
     config: NetworkConfig, rows: TensorSet, axes: Mapping[str, NDArray[np.float64] | None]
 ) -> dict[str, Augment]:
     """Return the transforms that make the views of a pretraining, fitted on its rows."""
-    return fit_augmentation(_views(_section(config), config), rows.inputs, axes)
-
-
-def pretrained_elsewhere(config: NetworkConfig, sources: Sources, axes: Axes, threads: int) -> FittedNetwork:
-    """Return the network pretrained on the other study that `pretrain.study` names: the same for every fold.
-
-    Computed once a process. Its seed is `pretrain.seed`, not that of a fold.
-
-    Args:
-        config: of the recipe.
-        sources: where the study lies.
-        axes: modality -> axis of the recipe's own study, onto which the other one's spectra are resampled where the
-            recipe's steps do not bring both onto the same.
-        threads: of torch.
-    """
-    described = config.model_dump_json(include={"kind", "backbones", "neck", "necks", "fusion", "preprocessing",
-                                                "augmentation", "init", "pretrain", "training"})  # fmt: skip
-    return _elsewhere(described, sources, tuple((n, a.tobytes()) for n, a in axes.items()), threads)
-
-
-@lru_cache(maxsize=4)
-def _elsewhere(described: str, sources: Sources, axes: tuple[tuple[str, bytes], ...], threads: int) -> FittedNetwork:
-    config = NetworkConfig.model_validate_json(described)
-    raw = other_study(config, sources)
-    own = {name: np.frombuffer(values) for name, values in axes}
-    seed = stream_seed(_section(config).seed, "pretrain", 0)
-    fitted = pretrain(study_on(raw, config, own), config, seed, threads)
-    # Resampled spectra have other hashes; those of the study as it was read are what copies are found by.
-    return replace(fitted, manifest=manifest_of(_section(config).method, raw, config.backbones, _before(config)))
-
-
-def _before(config: NetworkConfig) -> Seen:
-    return Seen() if config.init is None else read_source(config.init).seen
-
-
-def other_study(config: NetworkConfig, sources: Sources) -> Study:
-    """Return the study that `pretrain.study` names."""
-    found = _section(config).study
-    if found is None:
-        raise ConfigError("this pretraining names no other study")
-    return sources.load(found)
-
-
-def study_on(study: Study, config: NetworkConfig, axes: Axes) -> Study:
-    """Return the other study with its spectra where the recipe's steps lead to the same axis as for its own.
-
-    Raises:
-        AxisError: neither do they lead there, nor does the study cover the recipe's own axis.
-    """
-    steps = channel_steps(config)
-    modalities = dict(study.modalities)
-    for name, axis in axes.items():
-        spectra = study.spectra(name)
-        there = channel_pipelines(steps[name], spectra.axis, name)[0].axis_out
-        here = channel_pipelines(steps[name], axis, name)[0].axis_out
-        if there is None or not same_axis(there, here):
-            modalities[name] = Spectra(resample_onto(spectra.values, spectra.axis, axis).astype(np.float32), axis)
-    return replace(study, modalities=modalities)
+    return fit_augmentation(_views(section_of(config), config), rows.inputs, axes)
 
 
 def pretrain_problems(
@@ -225,32 +164,16 @@ def pretrain_problems(
     return found
 
 
-def elsewhere_problems(config: NetworkConfig, sources: Sources, axes: Axes, where: str) -> list[Problem]:
-    """Return what keeps the other study from serving: modalities it lacks, gaps, another axis, spectra a step refuses."""
-    study = other_study(config, sources)
-    found = []
-    for name in config.backbones:
-        modality = study.modalities.get(name)
-        if not isinstance(modality, Spectra) or not study.present(name).all():
-            found.append(Problem(f"{where}.study", f"study '{study.name}' has not spectra '{name}' for every sample"))
-    if found:
-        return found
-    try:
-        moved = study_on(study, config, axes)
-        fit_network_inputs(moved, channel_steps(config))
-    except AxisError as error:
-        what = f"study '{study.name}' is on another axis: {error.message}; a step `resample` brings both onto one"
-        return [Problem(f"{where}.study", what)]
-    except SpectrumError as error:
-        return [Problem(f"{where}.study", f"study '{study.name}': {error}")]
-    return pretrain_problems(_section(config), config, study.tasks, where)
-
-
 def _views(wanted: PretrainConfig, config: NetworkConfig) -> Mapping[str, list[Step]]:
     return config.augmentation if wanted.augmentation is None else wanted.augmentation
 
 
-def _section(config: NetworkConfig) -> PretrainConfig:
+def section_of(config: NetworkConfig) -> PretrainConfig:
+    """Return the recipe's `pretrain:` section.
+
+    Raises:
+        ConfigError: it has none.
+    """
     if config.pretrain is None:
         raise ConfigError("the recipe has no `pretrain:` section: give it a method, `pretrain: {method: simclr}`")
     return config.pretrain

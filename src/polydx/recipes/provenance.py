@@ -19,25 +19,31 @@ class Seen:
         patients: ids, namespaced by study.
         hashes: SHA-256 of each spectrum or image as the study held it.
         unknown: sources of weights that do not say what they saw.
+        simulated: whether any of it was drawn by a computer.
     """
 
     patients: frozenset[str] = frozenset()
     hashes: frozenset[str] = frozenset()
     unknown: tuple[str, ...] = ()
+    simulated: bool = False
 
     def __or__(self, other: Seen) -> Seen:
         """Return what either has seen."""
         unknown = tuple(dict.fromkeys([*self.unknown, *other.unknown]))
-        return Seen(self.patients | other.patients, self.hashes | other.hashes, unknown)
+        simulated = self.simulated or other.simulated
+        return Seen(self.patients | other.patients, self.hashes | other.hashes, unknown, simulated)
 
-    def to_json(self) -> dict[str, list[str]]:
-        """Return lists, sorted, so that the same fit writes the same bytes."""
-        return {"patients": sorted(self.patients), "hashes": sorted(self.hashes), "unknown": list(self.unknown)}
+    def to_json(self) -> dict[str, Any]:
+        """Return what JSON can hold, sorted, so that the same fit writes the same bytes."""
+        told = {"patients": sorted(self.patients), "hashes": sorted(self.hashes), "unknown": list(self.unknown)}
+        return {**told, "simulated": self.simulated}
 
     @classmethod
     def from_json(cls, found: Mapping[str, Any]) -> Seen:
         """Return what `to_json` wrote."""
-        return cls(frozenset(found["patients"]), frozenset(found["hashes"]), tuple(found["unknown"]))
+        return cls(
+            frozenset(found["patients"]), frozenset(found["hashes"]), tuple(found["unknown"]), found["simulated"]
+        )
 
 
 NOTHING = Seen()
@@ -50,34 +56,31 @@ class Manifest:
     Attributes:
         method: `fit`, `simclr`, `supcon`, `supervised`, or `init` for weights that were only handed on.
         study: name of the study they were fitted on last.
-        simulated: whether any of it was drawn by a computer.
         seen: patients and measurements of all fits that led to them.
         tasks: task -> classes of the heads.
     """
 
     method: str
     study: str
-    simulated: bool = False
     seen: Seen = NOTHING
     tasks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return what JSON can hold."""
         tasks = {name: list(classes) for name, classes in self.tasks.items()}
-        about = {"method": self.method, "study": self.study, "simulated": self.simulated}
-        return {**about, **self.seen.to_json(), "tasks": tasks}
+        return {"method": self.method, "study": self.study, **self.seen.to_json(), "tasks": tasks}
 
     @classmethod
     def from_json(cls, found: Mapping[str, Any]) -> Manifest:
         """Return what `to_json` wrote."""
         tasks = {name: tuple(classes) for name, classes in found["tasks"].items()}
-        return cls(found["method"], found["study"], found["simulated"], Seen.from_json(found), tasks)
+        return cls(found["method"], found["study"], Seen.from_json(found), tasks)
 
 
 def manifest_of(method: str, study: Study, modalities: Iterable[str], before: Seen = NOTHING) -> Manifest:
     """Return the manifest of a fit on all rows of `study`, after others that saw `before`."""
     tasks = {name: task.classes for name, task in study.tasks.items()}
-    return Manifest(method, study.name, study.simulated, before | seen_in(study, modalities), tasks)
+    return Manifest(method, study.name, before | seen_in(study, modalities), tasks)
 
 
 def seen_in(study: Study, modalities: Iterable[str] | None = None) -> Seen:
@@ -91,6 +94,7 @@ def seen_in(study: Study, modalities: Iterable[str] | None = None) -> Seen:
     return Seen(
         frozenset(study.patients.astype(str).tolist()),
         frozenset(h for name in kept for h in hashes[name][used[name]].tolist()),
+        simulated=study.simulated,
     )
 
 
