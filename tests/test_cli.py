@@ -236,7 +236,7 @@ def test_the_mistakes_of_a_first_user_get_the_one_message_that_helps(folder, wha
 def test_bad_usage_ends_with_two_and_help_shows_an_example():
     assert polydx("run").returncode == 2
     assert polydx("fly").returncode == 2
-    for verb in ("check", "run", "demo", "report", "train", "predict"):
+    for verb in ("check", "run", "demo", "report", "train", "predict", "pretrain", "extract", "compare", "init"):
         done = polydx(verb, "--help")
         assert done.returncode == 0
         assert f"Example: polydx {verb}" in " ".join(done.stdout.split())
@@ -297,6 +297,49 @@ def test_a_strangers_folder_goes_from_init_to_a_report_with_one_edit(tmp_path, d
     assert recipe["tasks"]["status"]["patient"]["n"] == 12
     assert metrics["seeds"] == [0, 1]
     assert (tmp_path / "run" / "report.html").stat().st_size > 50_000
+
+
+@pytest.mark.slow
+def test_features_are_cut_from_pretrained_weights_and_from_a_model(folder):
+    yaml = (
+        (folder / "study.yaml")
+        .read_text()
+        .replace(
+            "training: {epochs: 2,",
+            "pretrain: {method: simclr, epochs: 2, augmentation: {raman: [noise]}}, training: {epochs: 2,",
+        )
+    )
+    (folder / "study.yaml").write_text(yaml)
+    weights = folder / "w.safetensors"
+    done = polydx("pretrain", folder / "study.yaml", "--recipe", "cnn", "--out", weights)
+    assert done.returncode == 0, done.stderr
+    done = polydx("extract", weights, folder / "study.yaml", "--stage", "raman.stage1", "--out", folder / "f.csv")
+    assert done.returncode == 0, done.stderr
+    table = pd.read_csv(folder / "f.csv")
+    assert list(table.columns[:3]) == ["sample", "patient", "disease"]
+    assert len(table) == 16
+    wrong = polydx("extract", weights, folder / "study.yaml", "--stage", "raman.stage9", "--out", folder / "g.csv")
+    assert wrong.returncode == 1
+    assert "stage9" in wrong.stderr
+    assert not (folder / "g.csv").exists()
+    wrong = polydx("pretrain", folder / "study.yaml", "--recipe", "logistic", "--out", weights)
+    assert "only a network can be pretrained" in wrong.stderr
+
+
+def test_a_wide_table_beside_the_samples_is_found_again_from_the_run_folder(tmp_path, rng):
+    from polydx.workflows import prepare
+
+    axis = np.arange(400, 500, 4)
+    pd.DataFrame(rng.random((8, 25)), columns=axis).assign(sample=range(8)).to_csv(tmp_path / "wide.csv", index=False)
+    pd.DataFrame({"sample": range(8), "patient": range(8), "group": ["a", "b"] * 4}).to_csv(
+        tmp_path / "samples.csv", index=False
+    )
+    (tmp_path / "study.yaml").write_text(
+        "study: {samples: samples.csv, modalities: {raman: {kind: spectra, file: wide.csv, by: sample}},"
+        " tasks: {g: {column: group, classes: [a, b]}}}\nvalidation: {folds: 2}\n"
+    )
+    config = prepare(tmp_path / "study.yaml").config
+    assert config.study.modalities["raman"].file == (tmp_path / "wide.csv").resolve()
 
 
 def test_two_runs_are_needed_to_compare(tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -111,6 +111,50 @@ def train(
     with terminal.progress() as progress:
         folder = workflows.train(study, recipe=recipe, out=out_dir, data=data, seed=seed, progress=progress)
     terminal.line(f"model: {folder}")
+
+
+@app.command(
+    epilog="Example: polydx pretrain studies/covid-saliva.yaml --data data --recipe simclr --out covid.safetensors"
+)
+def pretrain(
+    study: StudyFile,
+    recipe: Annotated[
+        str, typer.Option("--recipe", metavar="NAME", help="A network recipe with a `pretrain:` section.")
+    ],
+    out_file: Annotated[Path, typer.Option("--out", metavar="FILE.safetensors", help="Where to write the weights.")],
+    data: DataDir = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, metavar="N", help="Seed of the fit.")] = 0,
+) -> None:
+    """Pretrain a network on a study; the weights record which patients they saw."""
+    from polydx import workflows
+
+    with terminal.progress() as progress:
+        path, notes = workflows.pretrain(study, recipe=recipe, out=out_file, data=data, seed=seed, progress=progress)
+    for note in notes:
+        terminal.line(f"note: {note}")
+    terminal.line(f"weights: {path}")
+
+
+@app.command(
+    epilog="Example: polydx extract models/als studies/als-saliva.yaml --data data --stage embedding --out als.parquet"
+)
+def extract(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Model folder, pretrained weights, or run folder.")],
+    study: Annotated[str, typer.Argument(metavar="STUDY", help="A study.yaml, or the name of a study.")],
+    stage: Annotated[str, typer.Option("--stage", metavar="STAGE", help="Such as raman.stage3, or embedding.")],
+    out_file: Annotated[Path, typer.Option("--out", metavar="FILE", help="A .parquet or .csv file.")],
+    flat: Annotated[bool, typer.Option("--flat", help="All positions side by side, not their mean.")] = False,
+    recipe: Annotated[
+        str | None, typer.Option("--recipe", metavar="NAME", help="Of a run folder with several.")
+    ] = None,
+    data: DataDir = None,
+) -> None:
+    """Cut the features of a network at a stage: one row a sample, with its id."""
+    from polydx import workflows
+
+    pool: Literal["average", "flat"] = "flat" if flat else "average"
+    path, shape = workflows.extract(model, study, stage=stage, out=out_file, pool=pool, recipe=recipe, data=data)
+    terminal.line(f"{shape[0]} samples x {shape[1]} features: {path}")
 
 
 @app.command(epilog="Example: polydx predict models/als new/*.txt --out answers.csv")

@@ -128,13 +128,13 @@ def print_run(folder: Path) -> None:
 def print_endpoint(metrics: Mapping[str, Any]) -> None:
     """Print the comparisons of the declared endpoint, each in one line."""
     for c in metrics["comparisons"]:
+        pair = f"primary endpoint, {c['metric']} of {c['task']} by {c['level']}: {c['a']} - {c['b']}"
         if c.get("difference") is None:
-            line(f"{c['a']} - {c['b']}: no test ({c.get('reason', 'unknown')})")
+            line(f"{pair}: not compared ({c.get('reason', 'no reason given')})")
             continue
-        line(
-            f"primary endpoint, {c['metric']} of {c['task']} by {c['level']}: {c['a']} - {c['b']} = "
-            f"{c['difference']:+.3f} ({c['low']:+.3f} to {c['high']:+.3f}), p = {c['p_holm']:.3g} ({c['test']}, Holm)"
-        )
+        reach = f"({c['reason']})" if c.get("low") is None else f"({c['low']:+.3f} to {c['high']:+.3f})"
+        tested = "not tested" if c.get("p_holm") is None else f"p = {c['p_holm']:.3g}"
+        line(f"{pair} = {c['difference']:+.3f} {reach}, {tested} ({c['test']}, Holm)")
 
 
 def _row(levels: Mapping[str, Any]) -> list[str]:

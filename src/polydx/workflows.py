@@ -6,13 +6,13 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from polydx import __version__
-from polydx.config import Config
+from polydx.config import Config, ImagesConfig, ModalityConfig
 from polydx.datasets.catalogue import build_study
 from polydx.errors import ConfigError, Problem
 from polydx.io.config_file import read_config
@@ -246,6 +246,74 @@ def train(
     return Path(out)
 
 
+def pretrain(
+    path: str | Path,
+    *,
+    recipe: str,
+    out: str | Path,
+    data: str | Path | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> tuple[Path, list[str]]:
+    """Pretrain the backbones of a network recipe on all patients of a study, as its `pretrain:` section says.
+
+    Returns:
+        The weights file, whose manifest names the patients and measurements seen, and what the fit noted.
+
+    Raises:
+        ConfigError: the study has no such recipe, or the recipe is no network.
+    """
+    from polydx.config import NetworkConfig
+    from polydx.recipes.pretrain import pretrain as fit_pretrained
+    from polydx.recipes.pretrain import save_pretrained
+
+    progress = progress or Silent()
+    config = _narrowed(read_config(path), [recipe], [])
+    wanted = config.recipes[recipe]
+    if not isinstance(wanted, NetworkConfig):
+        raise ConfigError(f"recipe '{recipe}' is of kind {wanted.kind}; only a network can be pretrained")
+    study = build_study(config.study, Path(path).parent, data)
+    progress.say(f"pretraining {recipe} on {len(study)} samples of {len(study.patient_codes[1])} patients")
+    fitted = fit_pretrained(study, wanted, seed, os.cpu_count() or 1)
+    target = Path(out)
+    save_pretrained(target, fitted)
+    return target, fitted.notes
+
+
+def extract(
+    model: str | Path,
+    path: str | Path,
+    *,
+    stage: str,
+    out: str | Path,
+    pool: Literal["average", "flat"] = "average",
+    recipe: str | None = None,
+    data: str | Path | None = None,
+) -> tuple[Path, tuple[int, int]]:
+    """Write the features of every sample of a study at one stage of a network, as Parquet or CSV.
+
+    Args:
+        model: folder that `train` wrote, weights that `pretrain` wrote, or a run folder.
+        path: study.yaml, or the name of a study.
+        stage: `<modality>.<stage>`, or `embedding`.
+        out: file, .parquet or .csv.
+        pool: mean over the positions of the map, or all of them side by side.
+        recipe: of a run folder with several.
+        data: folder of the named studies.
+
+    Returns:
+        The file, and its samples and features.
+    """
+    from polydx.datasets.catalogue import load_study
+    from polydx.recipes.extract import extract as cut
+    from polydx.recipes.extract import load_network, write_features
+
+    study = load_study(path, data)
+    frame = cut(load_network(Path(model), recipe), study, stage, pool)
+    write_features(frame, Path(out))
+    return Path(out), (len(frame), len(frame.columns) - 2 - len(study.tasks))
+
+
 def predict(model: str | Path, files: Sequence[str | Path], *, progress: Progress | None = None) -> pd.DataFrame:
     """Predict spectra in files with a trained model.
 
@@ -342,10 +410,16 @@ def _resolved(config: Config, base: Path) -> Config:
     config = config.model_copy(update={"recipes": with_absolute_paths(config.recipes, base)})
     if config.study.samples is None:
         return config
-    study = config.study.model_copy(
-        update={"samples": (base / config.study.samples).resolve(), "name": config.study.name or base.resolve().name}
-    )
-    return config.model_copy(update={"study": study})
+    modalities = {name: _absolute(m, base) for name, m in config.study.modalities.items()}
+    paths = {"samples": (base / config.study.samples).resolve(), "modalities": modalities}
+    named = {"name": config.study.name or base.resolve().name}
+    return config.model_copy(update={"study": config.study.model_copy(update=paths | named)})
+
+
+def _absolute(modality: ModalityConfig, base: Path) -> ModalityConfig:
+    if isinstance(modality, ImagesConfig) or modality.file is None:
+        return modality
+    return modality.model_copy(update={"file": (base / modality.file).resolve()})
 
 
 def _check_endpoint(config: Config, study: Study) -> None:

@@ -35,6 +35,12 @@ def test_the_resolved_configuration_reads_back_as_itself(tmp_path):
     assert read(tmp_path, to_yaml(config)) == config
 
 
+def test_a_null_that_overrules_a_default_is_kept(tmp_path):
+    config = read(tmp_path, GOOD.replace("epochs: 3", "epochs: 3, patience: null"))
+    assert config.recipes["cnn"].training.patience is None
+    assert read(tmp_path, to_yaml(config)) == config
+
+
 def test_every_shipped_study_is_read(studies):
     files = sorted(studies.glob("*.yaml"))
     assert files

@@ -115,7 +115,9 @@ def _varying(reading: Reading, table: pd.DataFrame) -> list[str]:
     counts = table.groupby("patient")[others].nunique(dropna=False).max() if others else pd.Series(dtype=int)
     varying = [str(c) for c in counts.index[counts > 1]]
     if varying:
-        reading.notes.append(f"columns that differ within a patient, left out of a study of patients: {', '.join(varying)}")
+        reading.notes.append(
+            f"columns that differ within a patient, left out of a study of patients: {', '.join(varying)}"
+        )
     return varying
 
 

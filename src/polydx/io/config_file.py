@@ -35,8 +35,8 @@ def read_config(path: str | Path) -> Config:
 
 
 def to_yaml(config: Config) -> str:
-    """Return the resolved configuration, defaults written out."""
-    return yaml.safe_dump(config.model_dump(mode="json", exclude_none=True), sort_keys=False, allow_unicode=True)
+    """Return the resolved configuration, defaults written out; `null` too, since it may overrule a default."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
 def _parse(path: Path) -> tuple[Any, dict[KeyPath, int]]:
