@@ -86,7 +86,7 @@ def parameters(target: Callable[..., Any], hidden: tuple[str, ...] = ()) -> dict
 
 def schemas() -> list[type[BaseModel]]:
     classes = [found for name, found in vars(config).items() if inspect.isclass(found) and name not in INTERNAL]
-    return [found for found in classes if issubclass(found, BaseModel) and found.__module__ == config.__name__]
+    return [found for found in classes if issubclass(found, BaseModel) and found.__module__.startswith(config.__name__)]
 
 
 @pytest.mark.parametrize("schema", schemas(), ids=lambda s: s.__name__)

@@ -35,8 +35,19 @@ def read_config(path: str | Path) -> Config:
 
 
 def to_yaml(config: Config) -> str:
-    """Return the resolved configuration, defaults written out; `null` too, since it may overrule a default."""
-    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    """Return the resolved configuration, defaults written out; `null` only where it overrules a default."""
+    content = config.model_dump(mode="json", exclude=_idle_nulls(config))
+    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+
+
+def _idle_nulls(value: Any) -> dict[Any, Any]:
+    """Return what `model_dump` shall leave out: fields that are null by default and still are."""
+    if isinstance(value, BaseModel):
+        fields = type(value).model_fields
+        idle = {name: True for name, f in fields.items() if f.default is None and getattr(value, name) is None}
+        return idle | {name: below for name in fields if (below := _idle_nulls(getattr(value, name)))}
+    entries = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
+    return {key: below for key, entry in entries if (below := _idle_nulls(entry))}
 
 
 def _parse(path: Path) -> tuple[Any, dict[KeyPath, int]]:

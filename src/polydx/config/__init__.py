@@ -1,0 +1,75 @@
+"""The YAML of a study as typed schemas. Schemas only: nothing is built here.
+
+Every key is known; an unknown one is an error with a suggestion and a line number, and all errors of a file
+are reported at once.
+"""
+
+from polydx.config.base import Named, Open, Step, Steps, Strict
+from polydx.config.composed import (
+    CutConfig,
+    EnsembleConfig,
+    FeatureConfig,
+    MemberConfig,
+    MemberReference,
+    RecipeConfig,
+    with_members,
+)
+from polydx.config.recipes import (
+    ALL_TASKS,
+    Channels,
+    ClassicalConfig,
+    ErrorCosts,
+    FitConfig,
+    HeadConfig,
+    InitConfig,
+    NetworkConfig,
+    NetworkSteps,
+    OperatingPoint,
+    PretrainConfig,
+    RecipeBase,
+    TrainingConfig,
+    Unfreeze,
+)
+from polydx.config.study import ImagesConfig, ModalityConfig, SpectraConfig, StudyConfig, TableConfig, TaskConfig
+from polydx.config.validation import MetricName, PrimaryConfig, SplitName, ValidationConfig
+from polydx.config.whole import Config
+
+__all__ = [
+    "ALL_TASKS",
+    "Channels",
+    "ClassicalConfig",
+    "Config",
+    "CutConfig",
+    "EnsembleConfig",
+    "ErrorCosts",
+    "FeatureConfig",
+    "FitConfig",
+    "HeadConfig",
+    "ImagesConfig",
+    "InitConfig",
+    "MemberConfig",
+    "MemberReference",
+    "MetricName",
+    "ModalityConfig",
+    "Named",
+    "NetworkConfig",
+    "NetworkSteps",
+    "Open",
+    "OperatingPoint",
+    "PretrainConfig",
+    "PrimaryConfig",
+    "RecipeBase",
+    "RecipeConfig",
+    "SpectraConfig",
+    "SplitName",
+    "Step",
+    "Steps",
+    "Strict",
+    "StudyConfig",
+    "TableConfig",
+    "TaskConfig",
+    "TrainingConfig",
+    "Unfreeze",
+    "ValidationConfig",
+    "with_members",
+]

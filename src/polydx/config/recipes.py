@@ -1,0 +1,220 @@
+"""Recipes: what is common to all, classical models, and networks with their training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    model_validator,
+)
+
+from polydx.config.base import Named, Open, Step, Steps, Strict
+from polydx.config.study import StudyConfig
+
+
+class ErrorCosts(Strict):
+    """What a wrong answer costs, in any unit."""
+
+    false_negative: float = Field(gt=0)
+    false_positive: float = Field(gt=0)
+
+
+class OperatingPoint(Strict):
+    """The rule by which a two-class task's threshold is chosen, on inner folds of the training patients.
+
+    `youden` maximises sensitivity + specificity; `sensitivity` and `specificity` reach `target` and give away as little
+    of the other as they can; `cost` minimises what the wrong answers cost.
+    """
+
+    rule: Literal["youden", "sensitivity", "specificity", "cost"]
+    target: float | None = Field(None, gt=0, le=1)
+    cost: ErrorCosts | None = None
+
+    @model_validator(mode="after")
+    def _what_the_rule_needs(self) -> OperatingPoint:
+        if (self.target is None) == (self.rule in ("sensitivity", "specificity")):
+            raise ValueError("`target` belongs to the rules sensitivity and specificity, which need it: `target: 0.9`")
+        if (self.cost is None) == (self.rule == "cost"):
+            raise ValueError(
+                "`cost` belongs to the rule cost, which needs it: `cost: {false_negative: 5, false_positive: 1}`"
+            )
+        return self
+
+
+ALL_TASKS = "*"
+
+
+def _by_task(found: Any) -> Any:
+    """Read one rule as the rule of every two-class task."""
+    if not isinstance(found, Mapping):
+        return found
+    one = isinstance(found.get("rule"), str) or not all(isinstance(v, Mapping | OperatingPoint) for v in found.values())
+    return {ALL_TASKS: found} if one else found
+
+
+class RecipeBase(Strict):
+    """What every kind of recipe may have: an operating point for all two-class tasks, or task -> operating point."""
+
+    operating_point: Annotated[dict[str, OperatingPoint], BeforeValidator(_by_task)] | None = None
+
+
+class ClassicalConfig(RecipeBase):
+    """Preprocessing and a classical model, one fit a task."""
+
+    kind: Literal["classical"]
+    model: str
+    preprocessing: Steps = Field(default_factory=dict)
+    params: dict[str, Any] = Field(default_factory=dict)
+
+
+class HeadConfig(Strict):
+    """Layers between the embedding and the classes of one task."""
+
+    hidden: list[Annotated[int, Field(gt=0)]] = Field(default_factory=list)
+    dropout: float = Field(0.0, ge=0, lt=1)
+    batch_norm: bool = False
+    init_sd: float | None = Field(None, gt=0, description="linear weights from N(0, init_sd); torch's default if null")
+
+
+class Channels(Strict):
+    """Several pipelines over the same spectra, each a channel of the network's input."""
+
+    channels: list[list[Step]] = Field(min_length=1)
+
+
+def _steps_or_channels(found: Any) -> str:
+    return "channels" if isinstance(found, Mapping | Channels) else "steps"
+
+
+NetworkSteps: TypeAlias = Annotated[
+    Annotated[list[Step], Tag("steps")] | Annotated[Channels, Tag("channels")], Discriminator(_steps_or_channels)
+]
+
+
+class FitConfig(Strict):
+    """How weights are fitted; `TrainingOptions` says what each knob does."""
+
+    epochs: int = Field(30, gt=0)
+    batch_size: int = Field(32, gt=1)
+    lr: float = Field(1e-3, gt=0)
+    weight_decay: float = Field(1e-4, ge=0)
+    optimiser: Literal["adam", "adamw", "sgd"] = "adamw"
+    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.9, 0.999)
+    momentum: float = Field(0.9, ge=0, lt=1, description="of sgd")
+    schedule: Literal["none", "cosine", "onecycle", "step"] = "none"
+    warmup: float = Field(0.0, ge=0, description="epochs of linear growth before the schedule")
+    step_every: int = Field(50, gt=0)
+    step_factor: float = Field(0.5, gt=0)
+    gradient_clip: float | None = Field(None, gt=0)
+    oversample: Literal["none", "patient", "class"] = "none"
+
+
+class TrainingConfig(FitConfig):
+    """How a network is fitted."""
+
+    precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
+    accelerator: Literal["cpu", "cuda", "mps", "auto"] = "cpu"
+    patience: int | None = Field(8, gt=0, description="epochs without gain on inner patients before stopping")
+    inner_share: float = Field(0.2, gt=0, lt=0.5, description="share of training patients kept for early stopping")
+    loss: Named = Open(name="cross_entropy")
+    losses: dict[str, Named] = Field(default_factory=dict, description="task -> loss, in place of `loss`")
+    class_weights: Literal["none", "balanced"] | dict[str, list[Annotated[float, Field(ge=0)]]] = "balanced"
+    task_weights: Literal["learned"] | dict[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    mixup: float = Field(0.0, ge=0, le=1, description="largest share of another row with the same labels")
+    layer_lr_decay: float = Field(1.0, gt=0, le=1, description="of the learning rate, from a stage to the one before")
+
+    @model_validator(mode="after")
+    def _halves_need_an_accelerator(self) -> TrainingConfig:
+        if self.precision == "16-mixed" and self.accelerator == "cpu":
+            raise ValueError("precision 16-mixed needs `accelerator: cuda`; on a CPU use bf16-mixed or 32-true")
+        return self
+
+
+class InitConfig(Strict):
+    """Weights to start from: a run folder, a model folder, or a file (.safetensors, .ckpt, .pt, .pth, .bin).
+
+    Of a run folder, `recipe`, `seed` and `fold` say whose weights. `modules` names the parts of the network to load;
+    `keep_head` loads the heads too. `axis` says what to do where the weights know another axis than the study's.
+    `head` names the task of the weights whose classes `head: mapped` maps.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_by_name=True, serialize_by_alias=True)
+
+    source: Path = Field(alias="from")
+    modules: list[str] = Field(default_factory=lambda: ["backbones"], min_length=1)
+    keep_head: bool = False
+    axis: Literal["refuse", "resample"] = "refuse"
+    recipe: str | None = None
+    seed: int | None = None
+    fold: int | None = None
+    head: str | None = None
+
+
+class PretrainConfig(FitConfig):
+    """A first fit of backbones and necks: on the training rows of each fold, or on another study in full."""
+
+    epochs: int = Field(50, gt=0)
+    batch_size: int = Field(64, gt=1)
+    weight_decay: float = Field(1e-6, ge=0)
+    optimiser: Literal["adam", "adamw", "sgd"] = "adam"
+    method: Literal["simclr", "supcon", "supervised"]
+    study: StudyConfig | None = None
+    task: str | None = Field(None, description="of supcon, and of supervised where not all tasks are meant")
+    temperature: float = Field(0.5, gt=0)
+    projection: tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]] = (512, 128)
+    augmentation: Steps | None = Field(None, description="what makes two views; the recipe's own if left out")
+    seed: int = Field(0, ge=0, description="of a pretraining on another study, which is the same in every fold")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named_study(cls, found: Any) -> Any:
+        """Read `dataset: NAME` as `study: {dataset: NAME}`."""
+        if isinstance(found, Mapping) and "dataset" in found:
+            if found.get("study") is not None:
+                raise ValueError("give either `dataset: NAME` or `study: {...}`, not both")
+            found = {**found, "study": {"dataset": found["dataset"]}}
+            del found["dataset"]
+        return found
+
+
+class Unfreeze(Strict):
+    """Gradual unfreezing: one more stage of the backbones learns every so many epochs, the last stage first."""
+
+    every: int = Field(gt=0)
+
+
+class NetworkConfig(RecipeBase):
+    """A backbone a modality, a neck, fusion, and one head a task.
+
+    `freeze` names what keeps its weights: `raman.stem`, or `raman` for the whole backbone. `head: mapped` fits no
+    network: the classes that the source network of `init` knows are mapped to those of the task.
+    """
+
+    kind: Literal["network"]
+    backbones: dict[str, Named] = Field(min_length=1)
+    neck: Named = Open(name="average")
+    necks: dict[str, Named] = Field(default_factory=dict, description="modality -> neck, in place of `neck`")
+    fusion: str = "concat"
+    heads: dict[str, HeadConfig] = Field(default_factory=dict)
+    head: Literal["trained", "mapped"] = "trained"
+    preprocessing: dict[str, NetworkSteps] = Field(default_factory=dict)
+    augmentation: Steps = Field(default_factory=dict)
+    init: InitConfig | None = None
+    pretrain: PretrainConfig | None = None
+    freeze: list[str] = Field(default_factory=list)
+    unfreeze: Unfreeze | None = None
+    training: TrainingConfig = TrainingConfig()
+
+    @model_validator(mode="after")
+    def _one_source(self) -> NetworkConfig:
+        if self.head == "mapped" and (self.init is None or self.pretrain is not None):
+            raise ValueError("`head: mapped` uses a network as it is: give `init: {from: ...}`, and no `pretrain`")
+        return self

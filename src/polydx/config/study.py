@@ -1,0 +1,106 @@
+"""The `study:` section: where samples, modalities and tasks come from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import (
+    Field,
+    field_validator,
+    model_validator,
+)
+
+from polydx.config.base import Strict
+
+
+class SpectraConfig(Strict):
+    """Spectra: one file a sample, or the rows of a wide table with the axis in its header.
+
+    With `column`, the samples table names a file a row (and in `axis_column`, where the files hold intensities alone,
+    the file with their axis). With `file`, a wide table whose rows are joined by sample or patient. With neither,
+    the samples table is itself the wide table. Several spectra of a sample are pooled, or with `rows: samples` become
+    a sample each.
+    """
+
+    kind: Literal["spectra"]
+    column: str | None = None
+    axis_column: str | None = None
+    file: Path | None = None
+    by: Literal["patient", "sample"] = "sample"
+    rows: Literal["pooled", "samples"] = "pooled"
+    axis: Literal["overlap", "refuse"] = "overlap"
+
+    @model_validator(mode="after")
+    def _one_source(self) -> SpectraConfig:
+        if self.column is not None and self.file is not None:
+            raise ValueError("give either `column: NAME` (a file a sample) or `file: FILE` (a wide table), not both")
+        if self.axis_column is not None and self.column is None:
+            raise ValueError("`axis_column` names the axis of the files in `column`; give `column` too")
+        return self
+
+
+class ImagesConfig(Strict):
+    """Images: one file a sample, named in a column of the samples table."""
+
+    kind: Literal["images"]
+    column: str
+
+
+class TableConfig(Strict):
+    """Typed columns of a table, joined by patient or sample."""
+
+    kind: Literal["table"]
+    file: Path | None = None
+    by: Literal["patient", "sample"] = "patient"
+    columns: dict[str, Literal["number", "category"]] = Field(min_length=1)
+
+
+ModalityConfig: TypeAlias = Annotated[SpectraConfig | ImagesConfig | TableConfig, Field(discriminator="kind")]
+
+
+class TaskConfig(Strict):
+    """One question: the column that answers it and its classes, in order."""
+
+    column: str
+    classes: list[str] = Field(min_length=2)
+    level: Literal["patient", "sample"] = "patient"
+    parent: tuple[str, str] | None = None
+    ordinal: bool = False
+    positive: str | None = None
+
+    @field_validator("classes", mode="before")
+    @classmethod
+    def _as_text(cls, found: Any) -> Any:
+        """YAML reads `[0, 1]` as numbers and `[yes, no]` as truth values; class names are text."""
+        if isinstance(found, list) and any(isinstance(c, bool) for c in found):
+            raise ValueError("YAML reads yes/no/on/off as true/false: put quotes around the class names")
+        return [str(c) if isinstance(c, int | float) else c for c in found] if isinstance(found, list) else found
+
+
+class StudyConfig(Strict):
+    """Either a named dataset, or the user's own samples table with modalities and tasks."""
+
+    dataset: str | None = None
+    name: str | None = None
+    samples: Path | None = None
+    patient_column: str = Field("patient", description="column of the samples table that tells patients apart")
+    sample_column: str = Field("sample", description="column with unique ids; files or row numbers if it is not there")
+    unit: Literal["sample", "patient"] = "sample"
+    modalities: dict[str, ModalityConfig] = Field(default_factory=dict)
+    tasks: dict[str, TaskConfig] = Field(default_factory=dict)
+    options: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _one_source(self) -> StudyConfig:
+        if (self.dataset is None) == (self.samples is None):
+            raise ValueError("give either `dataset: NAME` (a named study) or `samples: FILE` (your own table)")
+        if self.samples is not None and not (self.modalities and self.tasks):
+            raise ValueError("your own samples need `modalities:` and `tasks:`")
+        if self.dataset is not None and (self.modalities or self.tasks):
+            raise ValueError("a named dataset brings its own modalities and tasks; leave them out")
+        if self.dataset is not None and (self.patient_column, self.sample_column) != ("patient", "sample"):
+            raise ValueError("a named dataset knows its columns; leave `patient_column` and `sample_column` out")
+        if self.samples is not None and self.options:
+            raise ValueError("`options` belong to a named dataset")
+        return self
