@@ -6,20 +6,33 @@ Shapes: `N` samples, `P` patients, `n` rows of a modality, `L` points of the wav
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from polydx.errors import Problem, StudyError, counted
+from polydx.modalities import FloatArray, Images, IntArray, Modality, RowIndex, Spectra, Table
 
-FloatArray: TypeAlias = NDArray[np.floating[Any]]
-IntArray: TypeAlias = NDArray[np.int64]
+__all__ = [
+    "UNLABELLED",
+    "FloatArray",
+    "Images",
+    "IntArray",
+    "Level",
+    "Modality",
+    "RowIndex",
+    "Spectra",
+    "Study",
+    "Table",
+    "Task",
+    "Unit",
+]
+
 Level: TypeAlias = Literal["patient", "sample"]
 Unit: TypeAlias = Literal["sample", "patient"]
 
@@ -94,156 +107,6 @@ class Task:
                 return []
             above = step[0]
         return [f"is its own ancestor (through '{task}')"]
-
-
-@dataclass(frozen=True)
-class Spectra:
-    """Rows of spectra on one axis.
-
-    Attributes:
-        values: (n, L) intensities, float32 (float64 is kept where a caller brings it).
-        axis: (L,) Raman shift in cm^-1, strictly increasing, float64.
-    """
-
-    kind: ClassVar[str] = "spectra"
-    values: FloatArray
-    axis: NDArray[np.float64]
-
-    def __len__(self) -> int:
-        """Return the number of rows."""
-        return len(self.values)
-
-    def take(self, rows: IntArray) -> Spectra:
-        """Return the given rows, in that order."""
-        return Spectra(self.values[rows], self.axis)
-
-    def problems(self, name: str) -> list[Problem]:
-        """Return what is wrong with shapes, axis and values."""
-        where, found = f"modality '{name}'", []
-        if self.values.ndim != 2 or self.axis.shape != self.values.shape[1:]:
-            shapes = f"values {self.values.shape} and axis {self.axis.shape}"
-            return [Problem(where, f"expected values (n, L) and axis (L,), found {shapes}")]
-        if not np.all(np.isfinite(self.axis)) or np.any(np.diff(self.axis) <= 0):
-            found.append("the axis must rise strictly and be finite")
-        bad = np.flatnonzero(~np.isfinite(self.values).all(axis=1))
-        if len(bad):
-            rows = ", ".join(map(str, bad[:5]))
-            found.append(f"{counted(len(bad), 'row')} with NaN or infinite values (rows {rows} ...)")
-        return [Problem(where, what) for what in found]
-
-    def content(self, row: int) -> bytes:
-        """Return the bytes that identify the measurement of a row, whatever its name."""
-        return np.ascontiguousarray(self.values[row], dtype=np.float32).tobytes()
-
-
-@dataclass(frozen=True)
-class Images:
-    """Rows of image files.
-
-    Attributes:
-        paths: one file a row.
-    """
-
-    kind: ClassVar[str] = "images"
-    paths: tuple[Path, ...]
-
-    def __len__(self) -> int:
-        """Return the number of rows."""
-        return len(self.paths)
-
-    def take(self, rows: IntArray) -> Images:
-        """Return the given rows, in that order."""
-        return Images(tuple(self.paths[i] for i in rows))
-
-    def problems(self, name: str) -> list[Problem]:
-        """Return the files that are not there."""
-        return [Problem(f"modality '{name}'", f"no file {p}") for p in self.paths if not p.is_file()]
-
-    def content(self, row: int) -> bytes:
-        """Return the bytes that identify the measurement of a row, whatever its name."""
-        return self.paths[row].read_bytes()
-
-
-@dataclass(frozen=True)
-class Table:
-    """Rows of typed columns (clinical values).
-
-    Attributes:
-        frame: one row a visit or patient; missing values are NaN / None.
-    """
-
-    kind: ClassVar[str] = "table"
-    frame: pd.DataFrame
-
-    def __len__(self) -> int:
-        """Return the number of rows."""
-        return len(self.frame)
-
-    def take(self, rows: IntArray) -> Table:
-        """Return the given rows, in that order."""
-        return Table(self.frame.iloc[rows].reset_index(drop=True))
-
-    def problems(self, name: str) -> list[Problem]:
-        """Return what is wrong with the columns."""
-        repeated = self.frame.columns[self.frame.columns.duplicated()]
-        return [Problem(f"modality '{name}'", f"column '{c}' stands twice") for c in repeated]
-
-    def content(self, row: int) -> bytes:
-        """Return the bytes that identify the measurement of a row, whatever its name."""
-        return repr(self.frame.iloc[row].tolist()).encode()
-
-
-Modality: TypeAlias = Spectra | Images | Table
-
-
-@dataclass(frozen=True)
-class RowIndex:
-    """Which rows of a modality belong to which sample: none, one or several (a bag).
-
-    Attributes:
-        starts: (N + 1,) sample i owns `rows[starts[i]:starts[i + 1]]`.
-        rows: row numbers of the modality, sample by sample.
-    """
-
-    starts: IntArray
-    rows: IntArray
-
-    @classmethod
-    def one_each(cls, n: int) -> RowIndex:
-        """Sample i has row i."""
-        return cls(np.arange(n + 1), np.arange(n))
-
-    @classmethod
-    def from_lists(cls, lists: Iterable[Sequence[int] | IntArray]) -> RowIndex:
-        """Sample i has the rows `lists[i]`, which may be empty."""
-        kept = [np.asarray(rows, dtype=np.int64) for rows in lists]
-        starts = np.concatenate([[0], np.cumsum([len(rows) for rows in kept])]).astype(np.int64)
-        return cls(starts, np.concatenate([np.empty(0, np.int64), *kept]))
-
-    def __len__(self) -> int:
-        """Return the number of samples."""
-        return len(self.starts) - 1
-
-    def __getitem__(self, sample: int) -> IntArray:
-        """Return the rows of the sample at this position."""
-        return self.rows[self.starts[sample] : self.starts[sample + 1]]
-
-    @property
-    def counts(self) -> IntArray:
-        """(N,) rows a sample has."""
-        return np.diff(self.starts)
-
-    @property
-    def sample_of_row(self) -> IntArray:
-        """(len(rows),) position of the sample each entry of `rows` belongs to."""
-        return np.repeat(np.arange(len(self)), self.counts)
-
-    def take(self, samples: IntArray) -> tuple[RowIndex, IntArray]:
-        """Return the index of these samples, renumbered, and the modality rows they need."""
-        lists = [self[i] for i in samples]
-        kept = RowIndex.from_lists(lists)
-        needed, renumbered = np.unique(kept.rows, return_inverse=True)
-        return RowIndex(kept.starts, renumbered.astype(np.int64)), needed
 
 
 @dataclass(frozen=True)
