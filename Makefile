@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test unit lint bench env
+.PHONY: demo test unit lint bench trust env
 .DEFAULT_GOAL := demo
 
 env: $(READY)
@@ -29,6 +29,9 @@ unit: env
 
 test: lint
 	$(BIN)/python -m pytest -q -n 2
+
+trust: env
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/trust/run_all.py --write docs/trust.md
 
 bench: env
 	for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done

@@ -81,7 +81,7 @@ def test_a_saved_model_predicts_as_the_fitted_one(make_study, model, classes):
     found = again.predict_proba(study)["disease"]
     np.testing.assert_allclose(found, expected, atol=1e-6)
     np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-12)
-    least = 0.6 if model in ("knn", "pls_da", "linear_svm") else 0.8  # noise in 60 dimensions; the middle of 3 classes
+    least = 0.5 if model in ("knn", "pls_da", "linear_svm") else 0.8  # noise in 60 dimensions; the middle of 3 classes
     assert (found.argmax(axis=1) == study.label_codes("disease")).mean() > least
 
 

@@ -1,4 +1,7 @@
-"""Decision values to probabilities, fitted on inner patients (Platt 1999, in the numerically safe form of Lin 2007)."""
+"""Decision values to probabilities, fitted on inner patients (Platt 1999, in the numerically safe form of Lin 2007).
+
+Like the other classical models, which weigh classes the same, these probabilities are for classes equally common.
+"""
 
 from __future__ import annotations
 
@@ -60,6 +63,9 @@ def _platt(decisions: NDArray[np.float64], positive: NDArray[np.bool_]) -> tuple
     """Return slope and intercept of P(positive) = expit(slope * decision + intercept), with Platt's soft targets."""
     n_positive, n_negative = int(positive.sum()), int((~positive).sum())
     target = np.where(positive, (n_positive + 1) / (n_positive + 2), 1 / (n_negative + 2))
+    # Both classes weigh the same. Else the sigmoid learns how common they are among the training patients, which falls
+    # just when a patient of a class is left out: leave-one-out would then rank patients backwards (AUROC below 0.5).
+    weight = np.where(positive, 0.5 / max(n_positive, 1), 0.5 / max(n_negative, 1)) * len(decisions)
     centre, scale = float(decisions.mean()), float(decisions.std())
     if scale <= 1e-9 * max(abs(centre), 1e-300):
         scale = np.inf  # decisions that are all one: no slope can be known
@@ -67,11 +73,11 @@ def _platt(decisions: NDArray[np.float64], positive: NDArray[np.bool_]) -> tuple
 
     def loss(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         z = parameters[0] * x + parameters[1]
-        value = float(np.sum(np.logaddexp(0, z) - target * z))
-        slope = expit(z) - target
+        value = float(weight @ (np.logaddexp(0, z) - target * z))
+        slope = weight * (expit(z) - target)
         return value, np.array([slope @ x, slope.sum()])
 
-    start = np.array([0.0, np.log((n_positive + 1) / (n_negative + 1))])
+    start = np.zeros(2)
     found: Any = minimize(loss, start, jac=True, method="BFGS")
     slope = float(found.x[0] / scale)
     return slope, float(found.x[1]) - slope * centre
