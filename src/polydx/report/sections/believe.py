@@ -43,10 +43,10 @@ def patients_on_both_sides(splits: pd.DataFrame) -> int:
 
 
 SHARED_TRAINING = (
-    "Intervals and tests take the predictions of different patients as independent. Models of different folds share most"
-    " of their training patients, so they are not quite, and the intervals are somewhat too narrow: where there is nothing"
-    " to learn they hold the truth in fewer than 95 % of cohorts (docs/trust.md says in how many). They do not say how a"
-    " model trained on other patients would have done."
+    "Intervals and tests take the predictions of different patients as independent. Models of different folds share"
+    " most of their training patients, so they are not quite, and the intervals are somewhat too narrow: where there"
+    " is nothing to learn they hold the truth in fewer than 95 % of cohorts (docs/trust.md says in how many). They do"
+    " not say how a model trained on other patients would have done."
 )
 
 
