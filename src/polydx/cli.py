@@ -35,7 +35,8 @@ Jobs = Annotated[
     ),
 ]
 Seeds = Annotated[
-    list[int] | None, typer.Option("--seed", min=0, metavar="N", help="In place of the YAML's seeds; may be repeated.")
+    list[int] | None,
+    typer.Option("--seed", min=0, max=2**32 - 1, metavar="N", help="In place of the YAML's seeds; may be repeated."),
 ]
 
 
@@ -103,7 +104,7 @@ def train(
     recipe: Annotated[str, typer.Option("--recipe", metavar="NAME", help="The recipe to fit on all patients.")],
     out_dir: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the model.")],
     data: DataDir = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, metavar="N", help="Seed of the fit.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, metavar="N", help="Seed of the fit.")] = 0,
 ) -> None:
     """Fit one recipe on all patients and write the model."""
     from polydx import workflows
@@ -123,7 +124,7 @@ def pretrain(
     ],
     out_file: Annotated[Path, typer.Option("--out", metavar="FILE.safetensors", help="Where to write the weights.")],
     data: DataDir = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, metavar="N", help="Seed of the fit.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, metavar="N", help="Seed of the fit.")] = 0,
 ) -> None:
     """Pretrain a network on a study; the weights record which patients they saw."""
     from polydx import workflows

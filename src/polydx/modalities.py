@@ -114,7 +114,7 @@ class Table:
 
     def content(self, row: int) -> bytes:
         """Return the bytes that identify the measurement of a row, whatever its name."""
-        return repr(self.frame.iloc[row].tolist()).encode()
+        return repr([list(self.frame.columns), self.frame.iloc[row].tolist()]).encode()
 
 
 Modality: TypeAlias = Spectra | Images | Table

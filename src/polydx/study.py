@@ -242,7 +242,7 @@ class Study:
     def fingerprint(self) -> str:
         """Return a SHA-256 over ids, labels, tasks and measurements: the same study, the same string."""
         digest = hashlib.sha256()
-        for part in (self.name, self.unit, repr(sorted(self.tasks.items())), list(self.ids), list(self.patients)):
+        for part in (self.name, self.unit, repr(list(self.tasks.items())), list(self.ids), list(self.patients)):
             digest.update(repr(part).encode())
         digest.update(self.labels.to_numpy(dtype=np.int64).tobytes())
         for name, modality in self.modalities.items():

@@ -42,7 +42,7 @@ class Terminal:
         self.what, self.total, self.done = what, total, 0
         if err.is_terminal:
             columns = (
-                TextColumn("{task.fields[what]:<28}"),
+                TextColumn("{task.fields[what]:<28}", markup=False),
                 BarColumn(),
                 MofNCompleteColumn(),
                 TimeElapsedColumn(),
@@ -58,7 +58,7 @@ class Terminal:
         if self.bar is not None:
             self.bar.update(self.task, advance=1, what=what)
         elif self.done == self.total or self.done % max(1, self.total // 20) == 0:
-            err.print(f"{self.what} {self.done}/{self.total}: {what}")
+            err.print(f"{self.what} {self.done}/{self.total}: {what}", markup=False)
 
     def say(self, text: str) -> None:
         """Print a line above the bar."""
@@ -158,7 +158,7 @@ def download_bar(what: str) -> Iterator[Any]:
     if not err.is_terminal:
         yield _told_downloads(what)
         return
-    with Bar(TextColumn(what), BarColumn(), DownloadColumn(), TimeRemainingColumn(), console=err) as bar:
+    with Bar(TextColumn(what, markup=False), BarColumn(), DownloadColumn(), TimeRemainingColumn(), console=err) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 

@@ -10,15 +10,17 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from pydantic import ValidationError
 
 from polydx import __version__
-from polydx.config import Config, ImagesConfig, ModalityConfig
+from polydx.config import ClassicalConfig, Config, ImagesConfig, ModalityConfig, ValidationConfig
 from polydx.datasets.catalogue import build_study
 from polydx.errors import ConfigError, Problem
 from polydx.io.config_file import read_config
 from polydx.params import unknown
 from polydx.progress import Progress, Silent
-from polydx.splits import describe_split, fold_notes, make_folds, stratifying_task
+from polydx.recipes.protocol import Recipe
+from polydx.splits import Fold, describe_split, fold_notes, make_folds, stratifying_task
 from polydx.study import UNLABELLED, RowIndex, Spectra, Study
 
 CHEAP = {"kind": "classical", "model": "logistic_regression", "params": {"C": 0.01}}
@@ -33,11 +35,15 @@ class Prepared:
         config: resolved, with overrides from the command line.
         study: the patients.
         findings: of the integrity and leakage checks.
+        folds: seed -> folds.
+        notes: what overrides changed, one sentence each.
     """
 
     config: Config
     study: Study
     findings: list[Any]
+    folds: dict[int, list[Fold]]
+    notes: list[str]
 
 
 def prepare(
@@ -56,14 +62,19 @@ def prepare(
     from polydx.validation.checks import check_study
 
     progress = progress or Silent()
-    config = _narrowed(read_config(path), recipes, seeds)
+    whole = read_config(path)
+    config = _narrowed(whole, recipes, seeds)
     progress.say(f"reading {config.study.dataset or config.study.samples}")
     study = build_study(config.study, Path(path).parent, data)
     _check_endpoint(config, study)
-    folds = make_folds(study, config.validation, config.validation.seeds[0])
-    for note in fold_notes(study, folds):
+    folds = {seed: make_folds(study, config.validation, seed) for seed in config.validation.seeds}
+    first = folds[config.validation.seeds[0]]
+    notes = []
+    if whole.validation.primary is not None and config.validation.primary is None:
+        notes.append("the primary endpoint is left out: it names a recipe that --recipe leaves out")
+    for note in (*notes, *fold_notes(study, first)):
         progress.say(note)
-    return Prepared(_resolved(config, Path(path).parent), study, check_study(study, folds))
+    return Prepared(_resolved(config, Path(path).parent), study, check_study(study, first), folds, notes)
 
 
 def check(path: str | Path, *, data: str | Path | None = None, progress: Progress | None = None) -> Prepared:
@@ -74,6 +85,7 @@ def check(path: str | Path, *, data: str | Path | None = None, progress: Progres
     prepared = prepare(path, data=data, progress=progress)
     config, study = prepared.config, prepared.study
     built = build_recipes(config.recipes, study, config.validation.threads_per_fit, data)
+    _cheap_recipe(config, study)
     return replace(prepared, findings=[*pretraining(study, built), *prepared.findings])
 
 
@@ -107,6 +119,7 @@ def run(
     from polydx.validation.checks import findings_json, refuse
     from polydx.validation.cross_validation import cross_validate
     from polydx.validation.run_folder import finish_run, start_run
+    from polydx.validation.run_lock import locked
 
     progress = progress or Silent()
     prepared = prepare(path, data=data, recipes=recipes, seeds=seeds, progress=progress)
@@ -115,18 +128,27 @@ def run(
     built = build_recipes(config.recipes, study, config.validation.threads_per_fit, data)
     if not built:
         raise ConfigError(f"{path} has no `recipes:`: name at least one")
+    cheap = _cheap_recipe(config, study)
     folder = Path(out) if out is not None else Path("runs") / study.name
-    start_run(folder, config, study, findings_json(prepared.findings))
-    progress.begin("fits", len(built) * _fits(study, config))
-    result = cross_validate(
-        study, built, config.validation, jobs=jobs or os.cpu_count() or 1, folder=folder,
-        on_fold=lambda job, done: progress.step(_told(job, done)),
-    )  # fmt: skip
-    progress.say("leakage gap, intervals and tests")
-    metrics = _metrics(prepared, result, folder, jobs or os.cpu_count() or 1)
-    finish_run(folder, result.predictions, result.splits, result.history, metrics)
-    progress.say("report")
-    report(folder)
+    jobs = jobs or os.cpu_count() or 1
+    with locked(folder):
+        start_run(folder, config, study, findings_json(prepared.findings))
+        progress.begin("fits", len(built) * sum(map(len, prepared.folds.values())))
+        result = cross_validate(
+            study,
+            built,
+            config.validation,
+            jobs=jobs,
+            folder=folder,
+            on_fold=lambda job, done: progress.step(_told(job, done)),
+            check=False,
+        )
+        progress.say("leakage gap, intervals and tests")
+        gap = _gap(prepared, cheap, folder, jobs)
+        metrics = _metrics(prepared, result, gap)
+        finish_run(folder, result.predictions, result.splits, result.history, metrics)
+        progress.say("report")
+        report(folder)
     return folder
 
 
@@ -323,67 +345,18 @@ def predict(model: str | Path, files: Sequence[str | Path], *, progress: Progres
         progress: told how far it is.
 
     Returns:
-        One row a spectrum: file, row, and for each task the decision and the probability of each class.
+        One row a spectrum (file, row), or with a model of `unit: patient` one row a file, whose spectra are those of
+        one patient (file, spectra); and for each task the decision and the probability of each class.
 
     Raises:
         BundleError: the folder is no model.
-        ReadError, SpectrumError, AxisError: a file cannot be read or does not cover the model's axis; all are listed.
+        ReadError: a file cannot be read or does not cover the model's axis; all are listed.
+        SpectrumError: the preprocessing cannot work on a spectrum, such as a constant one; all files are listed.
     """
+    from polydx.recipes.predicting import predict_files
     from polydx.recipes.store import load_model
 
-    loaded = load_model(Path(model))
-    if len(loaded.axes) != 1:
-        raise ConfigError(f"the model takes {len(loaded.axes)} modalities; files of one kind cannot serve it")
-    ((modality, axis),) = loaded.axes.items()
-    values, origin = _read_onto([Path(f) for f in files], axis, progress or Silent())
-    study = _unlabelled(loaded.tasks, modality, Spectra(values, axis), loaded.about["study"])
-    answers = pd.DataFrame(origin, columns=["file", "row"])
-    probabilities = loaded.fitted.predict_proba(study)
-    for name, task in loaded.tasks.items():
-        answers[name] = _decisions(
-            probabilities[name], task.classes, task.positive_code, loaded.fitted.thresholds.get(name)
-        )
-        for code, label in enumerate(task.classes):
-            answers[f"{name}: {label}"] = probabilities[name][:, code]
-    return answers
-
-
-def _read_onto(files: Sequence[Path], axis: np.ndarray, progress: Progress) -> tuple[np.ndarray, list[tuple[str, int]]]:
-    """Return the spectra of all files on the model's axis, and where each came from."""
-    from polydx.errors import PolydxError, ReadError, counted
-    from polydx.io.spectra import read_spectra
-    from polydx.preprocessing.spectra import resample_onto
-
-    values, origin, problems = [], [], []
-    progress.begin("files", len(files))
-    for path in files:
-        try:
-            found, own = read_spectra(path)
-            values.append(found if np.array_equal(own, axis) else resample_onto(found, own, axis))
-            origin += [(str(path), i) for i in range(len(found))]
-        except PolydxError as error:
-            problems += [Problem(str(path), p.what) for p in error.problems] or [Problem(str(path), error.message)]
-        progress.step(path.name)
-    if problems:
-        raise ReadError(f"{counted(len(problems), 'problem')} in the files to predict; nothing was predicted", problems)
-    if not values:
-        raise ReadError("no files to predict")
-    return np.vstack(values).astype(np.float32), origin
-
-
-def _unlabelled(tasks: Mapping[str, Any], modality: str, spectra: Spectra, name: str) -> Study:
-    ids = [f"spectrum-{i}" for i in range(len(spectra))]
-    samples = pd.DataFrame({"patient": ids}, index=pd.Index(ids, name="sample", dtype=object))
-    labels = pd.DataFrame(UNLABELLED, index=samples.index, columns=list(tasks), dtype=np.int64)
-    return Study(name, samples, {modality: spectra}, {modality: RowIndex.one_each(len(ids))}, tasks, labels)
-
-
-def _decisions(
-    probabilities: np.ndarray, classes: Sequence[str], positive: int | None, threshold: float | None
-) -> list[str]:
-    if positive is None or threshold is None:
-        return [classes[i] for i in probabilities.argmax(axis=1)]
-    return [classes[positive if p >= threshold else 1 - positive] for p in probabilities[:, positive]]
+    return predict_files(load_model(Path(model)), [Path(f) for f in files], progress or Silent())
 
 
 def _narrowed(config: Config, recipes: Sequence[str], seeds: Sequence[int]) -> Config:
@@ -399,8 +372,16 @@ def _narrowed(config: Config, recipes: Sequence[str], seeds: Sequence[int]) -> C
     if not named <= set(kept):
         validation = validation.model_copy(update={"primary": None})
     if seeds:
-        validation = validation.model_copy(update={"seeds": list(seeds)})
+        validation = _with_seeds(validation, seeds)
     return config.model_copy(update={"recipes": kept, "validation": validation})
+
+
+def _with_seeds(validation: ValidationConfig, seeds: Sequence[int]) -> ValidationConfig:
+    try:
+        return ValidationConfig.model_validate({**validation.model_dump(), "seeds": list(seeds)})
+    except ValidationError as error:
+        told = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise ConfigError(f"--seed {' '.join(map(str, seeds))}: {told}") from None
 
 
 def _resolved(config: Config, base: Path) -> Config:
@@ -433,15 +414,11 @@ def _check_endpoint(config: Config, study: Study) -> None:
         raise ConfigError(f"validation.primary: '{primary.task}' is a task of samples; set `level: sample`")
 
 
-def _fits(study: Study, config: Config) -> int:
-    return sum(len(make_folds(study, config.validation, seed)) for seed in config.validation.seeds)
-
-
-def _metrics(prepared: Prepared, result: Any, folder: Path, jobs: int) -> dict[str, Any]:
+def _metrics(prepared: Prepared, result: Any, gap: Mapping[str, Any]) -> dict[str, Any]:
     from polydx.validation.scores import score_predictions
 
     config, study = prepared.config, prepared.study
-    primary, folds = config.validation.primary, make_folds(study, config.validation, config.validation.seeds[0])
+    primary, folds = config.validation.primary, prepared.folds[config.validation.seeds[0]]
     declared = None if primary is None else {**primary.model_dump(), "versus": primary.opponents}
     scored = score_predictions(
         result.predictions,
@@ -464,32 +441,34 @@ def _metrics(prepared: Prepared, result: Any, folder: Path, jobs: int) -> dict[s
         "primary": declared,
         "recipes": scored["recipes"],
         "comparisons": scored["comparisons"],
-        "leakage_gap": _gap(prepared, folder, jobs),
-        "notes": result.notes,
+        "leakage_gap": gap,
+        "notes": [*prepared.notes, *result.notes],
     }
 
 
-def _gap(prepared: Prepared, folder: Path, jobs: int) -> dict[str, Any]:
-    """Measure the leakage gap with `logistic` if the study has it, else with a logistic regression of our own."""
+def _cheap_recipe(config: Config, study: Study) -> Recipe | None:
+    """Return what the leakage gap is measured with: the study's own classical `logistic`, else one of ours.
+
+    Ours takes the spectra that every sample has; None where there are none.
+    """
     from polydx.recipes.build import build_recipes
     from polydx.recipes.inputs import spectral_modalities
+
+    named: Any = config.recipes.get("logistic")
+    if not isinstance(named, ClassicalConfig):
+        steps = {name: CHEAP_STEPS for name in spectral_modalities(study) if study.present(name).all()}
+        named = {**CHEAP, "preprocessing": steps} if steps else None
+    return None if named is None else build_recipes({"logistic": named}, study)["logistic"]
+
+
+def _gap(prepared: Prepared, recipe: Recipe | None, folder: Path, jobs: int) -> dict[str, Any]:
     from polydx.validation.leakage_gap import leakage_gap
 
-    study, config = prepared.study, prepared.config
-    named = config.recipes.get("logistic")
-    if named is None:
-        steps = dict.fromkeys(spectral_modalities(study), CHEAP_STEPS)
-        if not steps:
-            return {}
-        named = {**CHEAP, "preprocessing": steps}  # type: ignore[assignment]
-    recipe = build_recipes({"logistic": named}, study)["logistic"]
+    study, validation = prepared.study, prepared.config.validation
+    if recipe is None:
+        none = {"by_sample": None, "by_patient": None, "gap": None, "reason": "no spectra that every sample has"}
+        return {task: {"recipe": None, "metric": "accuracy", "level": "sample", **none} for task in study.tasks}
     folds = min(5, len(study.patient_codes[1]))
     return leakage_gap(
-        study,
-        recipe,
-        folds,
-        config.validation.seeds[0],
-        jobs=jobs,
-        folder=folder,
-        resamples=config.validation.bootstrap,
+        study, recipe, folds, validation.seeds[0], jobs=jobs, folder=folder, resamples=validation.bootstrap
     )

@@ -5,8 +5,9 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter1d
 
+from polydx.augmentation.base import build_chain
 from polydx.augmentation.mixing import mix_within
-from polydx.augmentation.spectra import AUGMENTATIONS, build_augmentation, sample_at
+from polydx.augmentation.spectra import AUGMENTATIONS, sample_at
 from polydx.errors import AxisError, ConfigError
 
 AXIS = np.linspace(400.0, 1800.0, 351)
@@ -27,8 +28,12 @@ def step(name, **params):
     return SimpleNamespace(name=name, params=params)
 
 
+def fitted(steps, x, axis=AXIS):
+    return build_chain(steps, AUGMENTATIONS).fit(x, axis)
+
+
 def make(name, x, **params):
-    return build_augmentation([step(name, **params)], x, AXIS)
+    return fitted([step(name, **params)], x)
 
 
 @pytest.mark.parametrize("name", AUGMENTATIONS)
@@ -161,7 +166,7 @@ def test_a_probability_leaves_the_other_rows_as_they_are():
 
 
 def test_steps_run_in_their_order():
-    x, chain = batch(), build_augmentation([step("offset", amount=0.5), step("scale", amount=0.5)], batch(), AXIS)
+    x, chain = batch(), fitted([step("offset", amount=0.5), step("scale", amount=0.5)], batch())
     stream = generator()
     expected = chain.steps[1](chain.steps[0](x, stream), stream)
     assert torch.equal(chain(x, generator()), expected)
@@ -199,14 +204,14 @@ def test_impossible_steps_are_refused(name, params, message):
 
 def test_every_impossible_step_is_listed():
     with pytest.raises(ConfigError) as caught:
-        build_augmentation([step("ofset"), step("noise", amount=-1.0)], batch(), AXIS)
+        fitted([step("ofset"), step("noise", amount=-1.0)], batch())
     assert [p.where for p in caught.value.problems] == ["augmentation ofset", "augmentation noise"]
 
 
 @pytest.mark.parametrize(("axis", "message"), [(AXIS[:-1], "the axis has 350 points"), (AXIS[::-1], "ascends")])
 def test_an_axis_that_does_not_fit_is_refused(axis, message):
     with pytest.raises(AxisError, match=message):
-        build_augmentation([step("offset")], batch(), axis)
+        fitted([step("offset")], batch(), axis)
 
 
 def test_an_augmentation_that_was_not_fitted_is_refused():

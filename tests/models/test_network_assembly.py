@@ -7,7 +7,7 @@ from polydx.models.backbones import build_backbone
 from polydx.models.heads import Head
 from polydx.models.necks import build_neck
 from polydx.models.network import Network, build_network
-from polydx.models.summary import summarise, summarise_backbones
+from polydx.models.summary import summarise
 
 SHAPES = {"raman": (1, 120), "image": (3, 32, 32)}
 
@@ -138,9 +138,3 @@ def test_a_transformer_is_counted_layer_by_layer():
     found = summarise(build_backbone("transformer", 1, 1, width=width, layers=1, heads=2, patch=4), (1, 40))
     embedding, attention, perceptron = width * 4, 4 * width * width, 2 * width * 4 * width
     assert found.multiply_adds == tokens * (embedding + attention + perceptron)
-
-
-def test_summaries_are_given_by_modality():
-    found = summarise_backbones(two_modalities(), SHAPES)
-    assert set(found) == {"raman", "image"}
-    assert found["raman"].parameters == sum(p.numel() for p in two_modalities().backbone("raman").parameters())

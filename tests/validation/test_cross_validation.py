@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import polydx
-from polydx.errors import ConfigError, PolydxError, ReadError
+from polydx.errors import ConfigError, LeakageError, PolydxError, ReadError
 from polydx.recipes.protocol import Fitted, Recipe, stream_seed
 from polydx.splits import stratified_group_k_fold
 from polydx.validation.cross_validation import cross_validate
@@ -121,6 +121,48 @@ def test_a_broken_file_of_a_fold_is_computed_again(make_study, tmp_path):
     files = sorted((tmp_path / "folds" / "logistic").glob("*.parquet"))
     files[0].write_bytes(files[0].read_bytes()[:100])
     assert same(cross_validate(study, {"logistic": LOGISTIC}, folds=5, folder=tmp_path).predictions, before.predictions)
+
+
+def test_a_changed_byte_in_a_file_of_a_fold_is_noticed(make_study, tmp_path):
+    study = make_study(patients=10)
+    before = cross_validate(study, {"logistic": LOGISTIC}, folds=5, folder=tmp_path)
+    for path in (tmp_path / "folds" / "logistic").glob("*.parquet"):
+        whole = bytearray(path.read_bytes())
+        whole[60:120] = bytes(60)
+        path.write_bytes(bytes(whole))
+    assert same(cross_validate(study, {"logistic": LOGISTIC}, folds=5, folder=tmp_path).predictions, before.predictions)
+
+
+def test_other_threads_or_libraries_mean_another_fit(make_study, monkeypatch):
+    from polydx.recipes.build import build_recipes
+    from polydx.validation import folds
+
+    study = make_study()
+    recipe = build_recipes({"logistic": LOGISTIC}, study)["logistic"]
+    (fold, *_) = stratified_group_k_fold(study.patients, study.label_codes("disease"), 2, 0)
+    keys = {folds.job_key("x", recipe, 0, fold, threads) for threads in (1, 2)}
+    monkeypatch.setattr(folds, "package_versions", lambda: {"numpy": "0.1"})
+    assert len(keys | {folds.job_key("x", recipe, 0, fold, 1)}) == 3
+
+
+def test_an_error_in_a_fit_says_in_which(make_study):
+    study = make_study(patients=6)
+    deep = LOGISTIC | {"preprocessing": {"raman": ["snv", {"pca": {"components": 17}}]}}
+    with pytest.raises(PolydxError, match="recipe 'deep', seed 0, fold 0: .*17"):
+        cross_validate(study, {"deep": deep}, folds=3)
+
+
+def test_a_copy_under_two_patients_is_refused_in_python_too(make_study):
+    from dataclasses import replace
+
+    study = make_study()
+    spectra = study.spectra("raman")
+    values = spectra.values.copy()
+    values[3] = values[0]
+    copied = replace(study, modalities={"raman": replace(spectra, values=values)})
+    with pytest.raises(LeakageError, match="have the same spectrum"):
+        cross_validate(copied, {"logistic": LOGISTIC}, folds=2)
+    assert len(cross_validate(copied, {"logistic": LOGISTIC}, folds=2, check=False).predictions) == 48
 
 
 @pytest.mark.parametrize("what", ["recipe", "study", "fold"])

@@ -163,21 +163,6 @@ AUGMENTATIONS: dict[str, type[Augmentation]] = {
 }
 
 
-def build_augmentation(steps: Sequence[NamedStep], x_train: Tensor, axis: ArrayLike | None = None) -> Chain:
-    """Build the named augmentations and fit them on the training rows.
-
-    Args:
-        steps: name and params of each, in order.
-        x_train: (N, C, L), as the network will see them.
-        axis: (L,) wavenumbers in cm^-1, ascending; the point numbers where left out.
-
-    Raises:
-        ConfigError: an unknown name or option, or an impossible value; all are listed.
-        AxisError: the axis does not fit the rows.
-    """
-    return build_chain(steps, AUGMENTATIONS).fit(x_train, axis)
-
-
 def relative(axis: Tensor) -> Tensor:
     """Map an axis (L,) linearly onto -1 to 1."""
     span = (axis[-1] - axis[0]).clamp(min=1e-12)

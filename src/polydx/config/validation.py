@@ -51,7 +51,7 @@ class ValidationConfig(Strict):
         None, description="task, or tasks, whose classes the folds balance; the primary endpoint's if not given"
     )
     column: str | None = Field(None, description="column of the samples that names the folds or centres")
-    seeds: list[Annotated[int, Field(ge=0)]] = Field(default_factory=lambda: [0], min_length=1)
+    seeds: list[Annotated[int, Field(ge=0, lt=2**32)]] = Field(default_factory=lambda: [0], min_length=1)
     repeats: int | None = Field(None, ge=1, description="in place of `seeds`: that many, counted up from one seed")
     bootstrap: int = Field(2000, ge=100)
     threads_per_fit: int = Field(1, ge=1)

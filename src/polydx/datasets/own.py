@@ -95,6 +95,7 @@ def _samples(reading: Reading) -> tuple[pd.DataFrame, list[list[int]]]:
         for i in np.flatnonzero(names.isna())
     ]
     _check_alike(reading, config.patient_column)
+    _check_case(reading, config.patient_column)
     table = table.assign(patient=[f"{reading.name}/{p}" for p in names])
     if config.unit == "patient":
         groups = table.groupby("patient", sort=True).indices
@@ -131,7 +132,7 @@ def _used(reading: Reading) -> set[str]:
 
 
 def _check_alike(reading: Reading, column: str) -> None:
-    """Refuse ids that differ by blanks only; say it where they differ by case only."""
+    """Refuse ids that differ by blanks only."""
     ids = reading.table[column].dropna().astype(str)
     for key, group in ids.groupby(ids.str.replace(r"\s+", "", regex=True), sort=False):
         spellings = list(dict.fromkeys(group))
@@ -141,10 +142,19 @@ def _check_alike(reading: Reading, column: str) -> None:
             reading.problems.append(
                 Problem(reading.row(row), f"{column} {told} differ by blanks only; write '{key}' alike everywhere")
             )
-    folded = ids.drop_duplicates()
-    for _, group in folded.groupby(folded.str.casefold(), sort=False):
+
+
+def _check_case(reading: Reading, column: str) -> None:
+    """Refuse patients that differ by case only: one person could stand on both sides of a split."""
+    ids = reading.table[column].dropna().astype(str)
+    ids = ids.set_axis(np.flatnonzero(reading.table[column].notna()), axis=0)
+    bare = ids.str.replace(r"\s+", "", regex=True)
+    first = ids[~bare.duplicated()]  # spellings that differ by blanks only are told elsewhere
+    for _, group in first.groupby(bare[first.index].str.casefold(), sort=False):
         if len(group) > 1:
-            reading.notes.append(f"{column} {' and '.join(group)} differ by case only, and count as different")
+            told = " and ".join(f"{name!r} (row {int(i) + 2})" for i, name in group.items())
+            what = f"{column} {told} differ by case only; write one person alike everywhere, or name two people apart"
+            reading.problems.append(Problem(reading.row(int(group.index[1])), what))
 
 
 def _sample_ids(reading: Reading) -> list[str]:

@@ -9,8 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from polydx.models.network import Network
-
 COUNTED = (nn.Conv1d, nn.Conv2d, nn.Linear, nn.MultiheadAttention)
 
 
@@ -47,11 +45,6 @@ def summarise(module: nn.Module, shape: tuple[int, ...]) -> Summary:
         for hook in hooks:
             hook.remove()
     return Summary(sum(p.numel() for p in module.parameters()), sum(counts))
-
-
-def summarise_backbones(network: Network, shapes: dict[str, tuple[int, ...]]) -> dict[str, Summary]:
-    """Return modality -> the size of its backbone, for inputs of `shapes`."""
-    return {name: summarise(network.backbone(name), shapes[name]) for name in network.modalities}
 
 
 def _multiply_adds(layer: nn.Module, output: Any) -> int:

@@ -87,6 +87,8 @@ def _build(name: str, config: AnyConfig, study: Study, threads: int, sources: So
     resolved = config.model_dump(mode="json")
     if isinstance(config, EnsembleConfig):
         members = {n: _build(n, member, study, threads, sources) for n, member in _members(config)}
+        # With the digests of what members take from other files: another content there is another ensemble.
+        resolved["members"] = {n: member.config for n, member in members.items()}
         return EnsembleRecipe(name, resolved, members, config.method, config.repeats)
     if isinstance(config, ClassicalConfig):
         return ClassicalRecipe(name, resolved, config.model, config.params, _steps(config, study))
@@ -111,7 +113,7 @@ def _features(
 
     network = _network(name, {}, network_of(config), threads, sources)
     steps = feature_steps(config.features)
-    classical = ClassicalRecipe(name, {}, config.model, config.params, steps)
+    classical = ClassicalRecipe(name, {}, config.model, config.params, steps, calibrate=not config.features.train)
     return FeatureRecipe(name, resolved | network.config, config.features, network, classical)
 
 

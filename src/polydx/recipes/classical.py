@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from polydx.errors import ConfigError
+from polydx.errors import ConfigError, StudyError
 from polydx.preprocessing.pipeline import build_pipeline
 from polydx.recipes.calibration import Sigmoids, fit_sigmoids
 from polydx.recipes.catalogue import ESTIMATORS
@@ -46,6 +46,25 @@ class FittedClassical:
             if id(inputs) not in made:
                 made[id(inputs)] = inputs.features(study)
         return {name: fit.probabilities(made[id(self.inputs[name])]) for name, fit in self.tasks.items()}
+
+    def decisions(self, study: Study, task: str) -> NDArray[np.float64]:
+        """Return (N, 1) decision values of a task of two classes in training, else (N, k), before calibration."""
+        values = self.tasks[task].estimator.decision_function(self.inputs[task].features(study))
+        return np.asarray(values, dtype=np.float64).reshape(len(study), -1)
+
+    def calibrate(self, task: str, decisions: NDArray[np.float64], codes: IntArray) -> None:
+        """Fit a task's sigmoids to decisions on patients that their fits did not see, or say that there are too few.
+
+        Args:
+            task: whose training rows had at least two classes.
+            decisions: (N, 1) or (N, k) as `decisions` gives them; NaN where a row has none.
+            codes: (N,) class codes, -1 for no label.
+        """
+        fit = self.tasks[task]
+        sigmoids = _sigmoids(decisions, np.where(codes >= 0, np.searchsorted(fit.codes, codes), -1), len(fit.codes))
+        if sigmoids is None:
+            self.notes.append(_uncalibrated(task))
+        self.tasks[task] = replace(fit, sigmoids=sigmoids or Sigmoids.plain(len(fit.codes)))
 
     def features(self, study: Study, stage: str) -> FloatArray:
         """Return (N, D) preprocessed features; the only stage is `input`."""
@@ -90,6 +109,8 @@ class ClassicalRecipe:
         model: name in `ESTIMATORS`.
         params: the estimator's parameters.
         steps: modality -> preprocessing steps; its keys are the modalities used.
+        calibrate: fit sigmoids on inner patients where the model gives no probabilities; else decision values are
+            log-odds until `FittedClassical.calibrate` is told of better.
     """
 
     name: str
@@ -97,6 +118,7 @@ class ClassicalRecipe:
     model: str
     params: Mapping[str, Any]
     steps: StepsByModality
+    calibrate: bool = True
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -133,17 +155,21 @@ class ClassicalRecipe:
         estimator = fit_estimator(self.model, self.params, features[labelled], ranks, patients, seed)
         sigmoids, notes = None, []
         if ESTIMATORS[self.model].calibrated:
-            sigmoids = self._calibrate(study.take(labelled), task, present, seed)
-            if sigmoids is None:
-                sigmoids = Sigmoids.plain(len(present))
-                notes = [f"task '{task}': too few patients to calibrate decision values; taken as log-odds"]
+            if self.calibrate:
+                sigmoids = self._calibrate(study.take(labelled), task, present, seed)
+                notes = [] if sigmoids is not None else [_uncalibrated(task)]
+            sigmoids = sigmoids or Sigmoids.plain(len(present))
         return TaskFit(classes, present, estimator, sigmoids), notes
 
     def _calibrate(self, study: Study, task: str, present: IntArray, seed: int) -> Sigmoids | None:
         """Refit everything without some patients, and fit sigmoids to the decisions on them, where any can be had."""
         codes = np.searchsorted(present, study.label_codes(task))
         decisions = np.full((len(study), 1 if len(present) == 2 else len(present)), np.nan)
-        for fold in inner_folds(study, task, INNER_FOLDS, seed):
+        try:
+            folds = inner_folds(study, task, INNER_FOLDS, seed)
+        except StudyError:
+            return None  # one patient has all labels, or so few have that a fold would be empty
+        for fold in folds:
             inner = study.take(fold.train)
             if len(np.unique(codes[fold.train])) < len(present):
                 continue  # a class with one patient: its decisions cannot be had from this fold
@@ -153,8 +179,17 @@ class ClassicalRecipe:
             )
             held_out = estimator.decision_function(inputs.features(study.take(fold.test)))
             decisions[fold.test] = held_out.reshape(len(fold.test), -1)
-        held = np.isfinite(decisions).all(axis=1)
-        if not held.any():
-            return None
-        values = decisions[held]
-        return fit_sigmoids(values[:, 0] if len(present) == 2 else values, codes[held], len(present))
+        return _sigmoids(decisions, codes, len(present))
+
+
+def _sigmoids(decisions: NDArray[np.float64], ranks: IntArray, classes: int) -> Sigmoids | None:
+    """Fit sigmoids to the rows that have decisions and a class, 0 to `classes` - 1; None where no row has both."""
+    held = np.isfinite(decisions).all(axis=1) & (ranks >= 0)
+    if not held.any():
+        return None
+    values = decisions[held]
+    return fit_sigmoids(values[:, 0] if classes == 2 else values, ranks[held], classes)
+
+
+def _uncalibrated(task: str) -> str:
+    return f"task '{task}': too few patients to calibrate decision values; taken as log-odds"

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from polydx.config import CutConfig, FeatureConfig, NetworkConfig, Step
 from polydx.errors import ConfigError, Problem
+from polydx.recipes.catalogue import ESTIMATORS
+from polydx.recipes.classical import ClassicalRecipe, FittedClassical
 from polydx.recipes.estimators import estimator_problems
 from polydx.recipes.inputs import input_problems
 from polydx.recipes.kinds import rebuild
@@ -21,7 +23,8 @@ from polydx.recipes.network import NetworkRecipe, network_problems
 from polydx.recipes.network_checks import trial_network
 from polydx.recipes.network_fitted import FittedNetwork, Pool
 from polydx.recipes.network_plan import fit_augmentation
-from polydx.recipes.protocol import Fitted, Probabilities, Recipe, State
+from polydx.recipes.out_of_fold import folds_of_tasks
+from polydx.recipes.protocol import Fitted, Probabilities, State
 from polydx.recipes.provenance import Seen
 from polydx.recipes.sources import Sources
 from polydx.recipes.task_fit import under
@@ -82,22 +85,23 @@ class FittedFeatures:
 class FeatureRecipe:
     """A network fitted on the training rows (or started from weights and left as it is), and a model on its features.
 
-    A model that calibrates itself on inner patients does so on features of a network that has seen them, unless
-    `train: false`; its thresholds, fitted by an operating point, come from fits of the whole.
+    A model without probabilities of its own is calibrated on inner patients that neither it nor the network has seen:
+    where the network is trained, it is fitted again for each inner fold.
 
     Attributes:
         name: its key in the YAML.
         config: its section, resolved.
         schema: where the features are cut.
         network: the recipe of the network.
-        classical: the recipe of the model, whose one modality is `features`.
+        classical: the recipe of the model, whose one modality is `features`; it calibrates itself where the network
+            is not trained.
     """
 
     name: str
     config: dict[str, Any]
     schema: CutConfig
     network: NetworkRecipe
-    classical: Recipe
+    classical: ClassicalRecipe
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -111,13 +115,37 @@ class FeatureRecipe:
     def fit(self, study: Study, seed: int, log: Path | None = None) -> FittedFeatures:
         """Fit the network, cut the features of all rows and of their augmented copies, and fit the model to them."""
         cut = self.schema
+        network, classical = self._fit(study, seed, log)
+        if cut.train and ESTIMATORS[self.classical.model].calibrated:
+            self._calibrate(classical, study, seed)
+        notes = [*network.notes, *classical.notes]
+        return FittedFeatures(network, cut.stage, cut.pool, classical, classical.thresholds, network.history, notes)
+
+    def _fit(self, study: Study, seed: int, log: Path | None = None) -> tuple[FittedNetwork, FittedClassical]:
+        cut = self.schema
         network = self.network.fit(study, seed, log) if cut.train else self.network.start(study, seed).fitted
         learned = on_features(study, network.features(study, cut.stage, cut.pool))
         if cut.copies:
             learned = _joined([learned, *self._copies(network, study, seed)])
-        classical = self.classical.fit(learned, seed)
-        notes = [*network.notes, *classical.notes]
-        return FittedFeatures(network, cut.stage, cut.pool, classical, classical.thresholds, network.history, notes)
+        return network, self.classical.fit(learned, seed)
+
+    def _calibrate(self, classical: FittedClassical, study: Study, seed: int) -> None:
+        """Calibrate on decisions of inner patients, each from a fit of network and model without them."""
+        present = {name: set(fit.codes) for name, fit in classical.tasks.items() if fit.estimator is not None}
+        codes = {name: study.label_codes(name) for name in present}
+        decisions = {name: np.full((len(study), 1 if len(k) == 2 else len(k)), np.nan) for name, k in present.items()}
+        for fold in folds_of_tasks(study, list(present), seed) if present else []:
+            # A fit that lacks a class has other decisions; one that has a single patient cannot stop early.
+            whole = [name for name, classes in present.items() if classes <= set(codes[name][fold.train])]
+            if not whole or len(np.unique(study.patients[fold.train])) < 2:
+                continue
+            network, model = self._fit(study.take(fold.train), seed)
+            held_out = study.take(fold.test)
+            told = on_features(held_out, network.features(held_out, self.schema.stage, self.schema.pool))
+            for name in whole:
+                decisions[name][fold.test] = model.decisions(told, name)
+        for name in present:
+            classical.calibrate(name, decisions[name], codes[name])
 
     def _copies(self, network: FittedNetwork, study: Study, seed: int) -> list[Study]:
         """Return the features of augmented copies of the rows."""

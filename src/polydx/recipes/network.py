@@ -31,10 +31,12 @@ from polydx.recipes.network_plan import (
     planned_network,
     training_options,
 )
+from polydx.recipes.out_of_fold import folds_of_tasks
 from polydx.recipes.pretrain import augmentation_of_views, pretrained_network
 from polydx.recipes.provenance import Seen, manifest_of, seen_in
 from polydx.recipes.sources import Sources
-from polydx.splits import inner_split
+from polydx.splits import Fold, inner_split
+from polydx.splits.fold import absent_from_training
 from polydx.study import RowIndex, Study
 from polydx.training.freezing import freeze
 from polydx.training.logs import TensorBoardLog
@@ -191,7 +193,7 @@ class NetworkRecipe:
         """Return training rows, and those of inner patients that watch over the epochs."""
         if self.schema.training.patience is None or self.schema.head == "mapped":
             return rows, None
-        split = inner_split(study, next(iter(study.tasks)), self.schema.training.inner_share, seed)
+        split = watching_patients(study, self.schema.training.inner_share, seed)
         held_out = np.isin(index.sample_of_row, split.test)
         return take_rows(rows, torch.from_numpy(~held_out)), take_rows(rows, torch.from_numpy(held_out))
 
@@ -201,6 +203,27 @@ class NetworkRecipe:
         if self.schema.head == "mapped" and source is not None:
             heads = source_head(source, self.schema)
         return network_plan(self.schema, shapes, heads, seed)
+
+
+def watching_patients(study: Study, share: float, seed: int) -> Fold:
+    """Return one split whose test side, about `share` of the patients, watches over the epochs.
+
+    Of the folds that share out the labels of all tasks together, the one whose training side lacks fewest classes,
+    then the one whose test side lacks the labels of fewest tasks. The order of the tasks does not matter.
+
+    Raises:
+        StudyError: one patient only.
+    """
+    tasks = sorted(study.tasks)
+    if len(tasks) == 1 or len(study.patient_codes[1]) < 2:
+        return inner_split(study, tasks[0], share, seed)
+    codes = [study.label_codes(name) for name in tasks]
+
+    def lacking(fold: Fold) -> tuple[int, int]:
+        absent = sum(len(absent_from_training(own, fold)) for own in codes)
+        return absent, sum(bool((own[fold.test] < 0).all()) for own in codes)
+
+    return min(folds_of_tasks(study, tasks, seed, max(2, round(1 / share))), key=lacking)
 
 
 def _shared_parts(network: Network) -> list[str]:

@@ -59,11 +59,6 @@ class NetworkInputs:
         """Modality -> axis of what enters the network; None where its columns are no wavenumbers."""
         return {name: pipeline.axis_out for name, pipeline in self.channels[0].pipelines.items()}
 
-    @property
-    def axes_in(self) -> dict[str, NDArray[np.float64] | None]:
-        """Modality -> axis of the study's spectra."""
-        return {name: pipeline.input_axis for name, pipeline in self.channels[0].pipelines.items()}
-
     def tensors(self, study: Study) -> tuple[dict[str, torch.Tensor], RowIndex]:
         """Return modality -> (n, C, L), one row a spectrum in the order of the samples, and which sample each is of.
 

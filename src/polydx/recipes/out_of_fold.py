@@ -47,14 +47,14 @@ def out_of_fold(fit: Fit, study: Study, folds: Sequence[Fold], seed: int) -> Pro
     return found
 
 
-def folds_of_tasks(study: Study, tasks: Sequence[str], seed: int) -> list[Fold]:
+def folds_of_tasks(study: Study, tasks: Sequence[str], seed: int, most: int = INNER_FOLDS) -> list[Fold]:
     """Return inner folds of whole patients that share out the labels of several tasks together.
 
     Returns:
-        As many folds as there are patients, at most 5; none if there is one patient.
+        As many folds as there are patients, at most `most`; none if there is one patient.
     """
     owners, patients = study.patient_codes
-    folds = min(INNER_FOLDS, len(patients))
+    folds = min(most, len(patients))
     if folds < 2:
         return []
     labels = [study.label_codes(name) for name in tasks]

@@ -26,18 +26,6 @@ def freeze(network: nn.Module, names: Sequence[str]) -> None:
         modules[name].requires_grad_(False)
 
 
-def freeze_until(network: Network, stage: str) -> None:
-    """Freeze one modality's stages up to and including `stage`, such as `raman.stage2`.
-
-    Raises:
-        ConfigError: no such modality or stage.
-    """
-    modality, _, cut = stage.partition(".")
-    stages = network.backbone(modality).stages
-    known(cut, stages, "stage")
-    freeze(network, [f"backbones.{modality}.{name}" for name in stages[: stages.index(cut) + 1]])
-
-
 def train_mode(network: nn.Module) -> None:
     """Switch to training, but leave frozen modules in evaluation.
 

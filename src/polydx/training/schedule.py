@@ -58,7 +58,9 @@ def build_optimiser(parameters: Iterable[nn.Parameter] | Sequence[Group], option
     if options.optimiser == "sgd":
         return optim.SGD(free, lr=options.lr, momentum=options.momentum, weight_decay=options.weight_decay)
     kind = optim.AdamW if options.optimiser == "adamw" else optim.Adam
-    return kind(free, lr=options.lr, betas=options.betas, weight_decay=options.weight_decay)
+    # One pass over each parameter instead of eight; elsewhere than on a CPU it would not go with clipping in 16-mixed.
+    fused = True if options.accelerator == "cpu" else None
+    return kind(free, lr=options.lr, betas=options.betas, weight_decay=options.weight_decay, fused=fused)
 
 
 def layered_groups(layers: Sequence[Iterable[nn.Parameter]], decay: float) -> list[Group]:

@@ -18,8 +18,8 @@ from polydx.recipes.build import build_recipes
 from polydx.recipes.protocol import Recipe
 from polydx.splits import Fold, fold_notes, make_folds
 from polydx.study import Study
-from polydx.validation.checks import pretraining, refuse
-from polydx.validation.folds import Job, Outcome, job_key, load_outcome, run_job
+from polydx.validation.checks import check_study, pretraining, refuse
+from polydx.validation.folds import Job, Outcome, holds_network, job_key, load_outcome, run_job
 
 OnFold = Callable[[Job, Outcome], None]
 
@@ -55,6 +55,7 @@ def cross_validate(
     jobs: int = 1,
     folder: Path | None = None,
     on_fold: OnFold | None = None,
+    check: bool = True,
 ) -> Result:
     """Fit every recipe on every fold and predict the patients left out.
 
@@ -71,21 +72,24 @@ def cross_validate(
         jobs: fits side by side.
         folder: run folder to keep finished folds in, and to find them again.
         on_fold: called in this process after each fold.
+        check: look for leakage first (copies of a measurement under two patients); False if that was done.
 
     Raises:
         ConfigError: a recipe does not fit the study, or an option the split.
         StudyError: the study cannot be split so.
-        LeakageError: the column that names the folds puts a patient into two of them, or the weights that a recipe
-            starts from have seen a test patient.
+        LeakageError: the column that names the folds puts a patient into two of them, a measurement stands under
+            two patients, or the weights that a recipe starts from have seen a test patient.
     """
     if isinstance(split, str):
         split = _section(split, folds=folds, seeds=list(seeds), column=column, stratify=stratify)
-    built = _built(study, recipes)
+    built = _built(study, recipes, split.threads_per_fit)
     drawn = {seed: make_folds(study, split, seed) for seed in split.seeds}
+    if check:
+        refuse(check_study(study))
     refuse(pretraining(_tested(study, drawn), built))
-    fingerprint = study.fingerprint()
+    fingerprint, threads = study.fingerprint(), split.threads_per_fit
     todo = [
-        Job(recipe, seed, fold, job_key(fingerprint, recipe, seed, fold))
+        Job(recipe, seed, fold, job_key(fingerprint, recipe, seed, fold, threads), threads=threads)
         for recipe in built.values()
         for seed, listed in drawn.items()
         for fold in listed
@@ -128,7 +132,7 @@ def _execute(
             yield i, run_job(job, study.take(job.fold.train), study.take(job.fold.test), folder)
         return
     # Networks first: they take longest, and a worker that imports torch later looks to joblib as if it leaked memory.
-    todo = sorted(todo, key=lambda entry: entry[1].recipe.config.get("kind") != "network")
+    todo = sorted(todo, key=lambda entry: not holds_network(entry[1].recipe.config))
     calls = (
         delayed(_numbered)(i, job, study.take(job.fold.train), study.take(job.fold.test), folder) for i, job in todo
     )
@@ -139,11 +143,11 @@ def _numbered(i: int, job: Job, train: Study, test: Study, folder: Path | None) 
     return i, run_job(job, train, test, folder)
 
 
-def _built(study: Study, recipes: Mapping[str, Any]) -> dict[str, Recipe]:
+def _built(study: Study, recipes: Mapping[str, Any], threads: int) -> dict[str, Recipe]:
     if not recipes:
         raise ConfigError("no recipes: name at least one under `recipes:`")
     ready = {name: r for name, r in recipes.items() if isinstance(r, Recipe)}
-    made = build_recipes({name: r for name, r in recipes.items() if name not in ready}, study)
+    made = build_recipes({name: r for name, r in recipes.items() if name not in ready}, study, threads)
     return {name: ready[name] if name in ready else made[name] for name in recipes}
 
 

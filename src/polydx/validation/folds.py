@@ -14,10 +14,12 @@ from typing import Any
 import pandas as pd
 
 from polydx import __version__
+from polydx.errors import PolydxError, ReadError
 from polydx.io.atomic import replacing
 from polydx.recipes.protocol import Fitted, Recipe, stream_seed
 from polydx.splits import Fold
 from polydx.study import Study
+from polydx.validation.environment import package_versions
 from polydx.validation.predictions import predictions_frame, read_metadata, read_predictions, write_predictions
 
 
@@ -31,6 +33,7 @@ class Job:
         fold: positions to train and test on.
         key: hash of all that the outcome depends on; a file on disk with another key is not this job's.
         group: folder of the run under which its file is kept.
+        threads: of the numeric libraries in this fit.
     """
 
     recipe: Recipe
@@ -38,6 +41,7 @@ class Job:
     fold: Fold
     key: str
     group: str = "folds"
+    threads: int = 1
 
     @property
     def stem(self) -> str:
@@ -68,33 +72,45 @@ class Outcome:
     reused: bool = False
 
 
-def job_key(study_fingerprint: str, recipe: Recipe, seed: int, fold: Fold) -> str:
-    """Return the hash of everything a fold's predictions depend on."""
+def job_key(study_fingerprint: str, recipe: Recipe, seed: int, fold: Fold, threads: int = 1) -> str:
+    """Return the hash of everything a fold's predictions depend on, the versions of the numeric libraries included."""
+    software = [__version__, package_versions(), threads]
     digest = hashlib.sha256(study_fingerprint.encode())
-    digest.update(json.dumps([__version__, recipe.name, recipe.config, seed, fold.number], sort_keys=True).encode())
+    digest.update(json.dumps([software, recipe.name, recipe.config, seed, fold.number], sort_keys=True).encode())
     digest.update(fold.train.tobytes() + b"|" + fold.test.tobytes())
     return digest.hexdigest()
 
 
 def load_outcome(job: Job, folder: Path) -> Outcome | None:
-    """Return what an earlier run left for this very job, or None."""
+    """Return what an earlier run left for this very job; None if there is nothing, or a file that is damaged."""
     metadata = read_metadata(job.file(folder))
     if metadata.get("key") != job.key:
         return None
-    told = json.loads(metadata["told"])
-    return Outcome(read_predictions(job.file(folder)), told["seconds"], told["history"], told["notes"], reused=True)
+    try:
+        told = json.loads(metadata["told"])
+        predictions = read_predictions(job.file(folder))
+    except (ReadError, KeyError, ValueError):
+        return None
+    if _digest(predictions) != told["digest"]:
+        return None
+    return Outcome(predictions, told["seconds"], told["history"], told["notes"], reused=True)
 
 
-def run_job(job: Job, train: Study, test: Study, folder: Path | None, threads: int = 1) -> Outcome:
+def _digest(predictions: pd.DataFrame) -> str:
+    """Return a hash of the rows, which a changed byte in the file changes."""
+    return hashlib.sha256(predictions.to_csv(index=False).encode()).hexdigest()
+
+
+def run_job(job: Job, train: Study, test: Study, folder: Path | None) -> Outcome:
     """Fit on `train`, predict `test`, and keep the outcome in the run folder if there is one."""
     from threadpoolctl import threadpool_limits
 
     log = folder / "logs" / job.stem if folder is not None and job.group == "folds" else None
     if log is not None and log.exists():
         shutil.rmtree(log)  # of a run that was stopped inside this fold
-    with threadpool_limits(threads):
+    with threadpool_limits(job.threads):
         start = time.perf_counter()
-        fitted = job.recipe.fit(train, stream_seed(job.seed, job.recipe.name, job.fold.number), log=log)
+        fitted = _fit(job, train, log)
         between = time.perf_counter()
         probabilities = fitted.predict_proba(test)
         seconds = {"fit": between - start, "predict": time.perf_counter() - between}
@@ -113,12 +129,29 @@ def run_job(job: Job, train: Study, test: Study, folder: Path | None, threads: i
     return outcome
 
 
+def _fit(job: Job, train: Study, log: Path | None) -> Fitted:
+    """Fit, and let an error say in which fit it was."""
+    try:
+        return job.recipe.fit(train, stream_seed(job.seed, job.recipe.name, job.fold.number), log=log)
+    except PolydxError as error:
+        where = f"recipe '{job.recipe.name}', seed {job.seed}, fold {job.fold.number}"
+        raise type(error)(f"{where}: {error.message}", error.problems) from error
+
+
 def _keep(job: Job, fitted: Fitted, outcome: Outcome, folder: Path) -> None:
     """Write weights first: a fold whose predictions are there has everything there."""
-    if fitted.history and job.group == "folds":
+    if job.group == "folds" and holds_network(job.recipe.config):
         _save_weights(fitted, folder / "weights" / f"{job.stem}.safetensors")
     told: dict[str, Any] = {"seconds": outcome.seconds, "history": outcome.history, "notes": outcome.notes}
+    told["digest"] = _digest(outcome.predictions)
     write_predictions(outcome.predictions, job.file(folder), {"key": job.key, "told": json.dumps(told)})
+
+
+def holds_network(config: Any) -> bool:
+    """Tell whether a recipe is a network, or made of one."""
+    if isinstance(config, Mapping):
+        return config.get("kind") == "network" or any(holds_network(part) for part in config.values())
+    return isinstance(config, list) and any(holds_network(part) for part in config)
 
 
 def _save_weights(fitted: Fitted, path: Path) -> None:

@@ -27,16 +27,6 @@ def wilson(proportion: float, n: float, level: float = 0.95) -> Interval:
     return float(low), 1.0 if proportion == 1 else float(min(1.0, centre + half))
 
 
-def clopper_pearson(successes: float, n: float, level: float = 0.95) -> Interval:
-    """Return the exact binomial interval, never below its nominal coverage (Clopper & Pearson 1934, Biometrika 26)."""
-    from scipy.stats import beta
-
-    tail = (1 - level) / 2
-    low = 0.0 if successes <= 0 else float(beta.ppf(tail, successes, n - successes + 1))
-    high = 1.0 if successes >= n else float(beta.ppf(1 - tail, successes + 1, n - successes))
-    return low, high
-
-
 def logit_interval(estimate: float, error: float, level: float = 0.95) -> Interval:
     """Return an interval symmetric on the logit scale, so that it stays inside 0 to 1 (Pepe 2003, section 5.2).
 

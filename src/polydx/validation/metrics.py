@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from polydx.decision import decide as decide  # part of this module's interface
 from polydx.study import IntArray
 from polydx.validation.calibration import weighted_recalibration
 from polydx.validation.clusters import sum_by_cluster
@@ -80,18 +81,6 @@ def weighted_metrics(
             **_errors(p, labels, w, members, focus),
         }
     return Scores({name: overall[name] for name in METRICS}, {name: per_class[name] for name in PER_CLASS})
-
-
-def decide(probabilities: Floats, positive: int | None, thresholds: ArrayLike = 0.5) -> IntArray:
-    """Return (N,) decided classes.
-
-    Two classes: positive where its probability reaches the threshold (a tie is positive). More: the class of the
-    largest probability (a tie goes to the class named first).
-    """
-    if positive is None:
-        return np.asarray(probabilities.argmax(axis=1), dtype=np.int64)
-    reached = probabilities[:, positive] >= np.asarray(thresholds, dtype=np.float64)
-    return np.where(reached, positive, 1 - positive).astype(np.int64)
 
 
 def weighted_confusion(

@@ -3,31 +3,58 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
-import sys
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from pydantic import BaseModel, Field, TypeAdapter
 
-from polydx import __version__
 from polydx.config import Config
 from polydx.errors import ReadError
 from polydx.io.atomic import replacing, write_json, write_text
 from polydx.io.config_file import read_config, to_yaml
+from polydx.io.stored import check_stored, check_tasks
 from polydx.study import Spectra, Study, Task
+from polydx.validation.environment import environment
 from polydx.validation.participants import describe_participants
 from polydx.validation.predictions import read_predictions, write_predictions
 
-PACKAGES = (
-    "numpy", "scipy", "pandas", "pyarrow", "scikit-learn", "xgboost-cpu", "torch", "lightning-fabric", "monai",
-    "pybaselines",
-)  # fmt: skip
+FINISHED = ("metrics.json", "predictions.parquet", "splits.csv", "history.csv", "report.html")
+"""Files of a finished run; a folder in which a new run has started holds none of them."""
+
+
+REMEDY = "run the study again into another folder"
+
+
+class _StudyFile(BaseModel):
+    """What a report needs of study.json."""
+
+    name: str
+    samples: int
+    patients: int
+    modalities: dict[str, dict[str, Any]]
+    tasks: dict[str, dict[str, Any]]
+    task_definitions: dict[str, Task] = Field(min_length=1)
+
+
+class _RecipeFigures(BaseModel):
+    """A recipe in metrics.json: task -> level -> figures."""
+
+    tasks: dict[str, dict[str, Any]]
+
+
+class _MetricsFile(BaseModel):
+    """What a report needs of metrics.json."""
+
+    study: str
+    simulated: bool
+    split: str
+    recipes: dict[str, _RecipeFigures] = Field(min_length=1)
+    comparisons: list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -60,8 +87,12 @@ class Run:
 
 
 def start_run(folder: Path, config: Config, study: Study, checks: Sequence[Mapping[str, Any]]) -> None:
-    """Write what is known before the first fit."""
+    """Write what is known before the first fit; results of an earlier run with other settings go."""
     folder.mkdir(parents=True, exist_ok=True)
+    for name in FINISHED:
+        (folder / name).unlink(missing_ok=True)
+    for left in folder.rglob(".*.tmp"):  # of a run that was killed while it wrote
+        left.unlink(missing_ok=True)
     write_text(folder / "config.yaml", to_yaml(config))
     write_json(folder / "environment.json", environment())
     write_json(folder / "study.json", describe_for_report(study))
@@ -71,7 +102,11 @@ def start_run(folder: Path, config: Config, study: Study, checks: Sequence[Mappi
 def finish_run(
     folder: Path, predictions: pd.DataFrame, splits: pd.DataFrame, history: pd.DataFrame, metrics: Mapping[str, Any]
 ) -> None:
-    """Write what the fits gave."""
+    """Write what the fits gave, metrics.json last; files of folds that are no part of this run go."""
+    fits = predictions[["recipe", "seed", "fold"]].drop_duplicates()
+    stems = {f"{r}/seed-{s}_fold-{f:03d}" for r, s, f in zip(fits["recipe"], fits["seed"], fits["fold"], strict=True)}
+    for kept, depth in (("folds", 2), ("weights", 2), ("logs", 2)):
+        _remove_strangers(folder / kept, stems, depth)
     write_predictions(predictions, folder / "predictions.parquet")
     for name, frame in (("splits.csv", splits), ("history.csv", history)):
         with replacing(folder / name) as temporary:
@@ -79,11 +114,18 @@ def finish_run(
     write_json(folder / "metrics.json", metrics)
 
 
+def _remove_strangers(folder: Path, stems: set[str], depth: int) -> None:
+    """Remove what stands `depth` levels below the folder and belongs to none of the stems."""
+    for path in folder.glob("/".join(["*"] * depth)):
+        if path.relative_to(folder).with_suffix("").as_posix() not in stems:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
 def read_run(folder: Path) -> Run:
     """Return a finished run.
 
     Raises:
-        ReadError: the folder holds no finished run; the message says what is missing.
+        ReadError: the folder holds no finished run, or a file of it is broken; the message says what is missing.
     """
     needed = ["config.yaml", "study.json", "predictions.parquet", "metrics.json", "checks.json", "environment.json"]
     missing = [name for name in needed if not (folder / name).is_file()]
@@ -93,37 +135,20 @@ def read_run(folder: Path) -> Run:
             f"{folder} holds {what} ({missing[0]} is missing): "
             f"`polydx run STUDY.yaml --out {folder}` makes or finishes one"
         )
-    study = _json(folder / "study.json")
+    study = _json(folder / "study.json", _StudyFile)
+    definitions = TypeAdapter(dict[str, Task]).validate_python(study["task_definitions"])
     return Run(
         folder=folder,
         config=read_config(folder / "config.yaml"),
         study=study,
-        tasks={name: Task.from_dict(found) for name, found in study["task_definitions"].items()},
+        tasks=check_tasks(definitions, folder / "study.json", ReadError, REMEDY),
         predictions=read_predictions(folder / "predictions.parquet"),
-        metrics=_json(folder / "metrics.json"),
-        checks=_json(folder / "checks.json"),
-        environment=_json(folder / "environment.json"),
+        metrics=_json(folder / "metrics.json", _MetricsFile),
+        checks=_json(folder / "checks.json", list[dict[str, Any]]),
+        environment=_json(folder / "environment.json", dict[str, Any]),
         history=_csv(folder / "history.csv"),
         splits=_csv(folder / "splits.csv"),
     )
-
-
-def environment() -> dict[str, Any]:
-    """Return versions and machine, without names of users or hosts."""
-    versions = {}
-    for name in PACKAGES:
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return {
-        "polydx": __version__,
-        "python": platform.python_version(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "cores": os.cpu_count(),
-        "packages": versions,
-        "byteorder": sys.byteorder,
-    }
 
 
 def describe_for_report(study: Study) -> dict[str, Any]:
@@ -160,11 +185,14 @@ def _short(values: Any) -> list[float]:
     return [float(f"{v:.6g}") for v in values]
 
 
-def _json(path: Path) -> Any:
+def _json(path: Path, schema: Any) -> Any:
+    """Return the content as it stands in the file, once it has all that `schema` asks for."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ReadError(f"{path} is not JSON ({error}): run the study again into another folder") from None
+        raise ReadError(f"{path} is not JSON ({error}): {REMEDY}") from None
+    check_stored(found, schema, path, ReadError, REMEDY)
+    return found
 
 
 def _csv(path: Path) -> pd.DataFrame:

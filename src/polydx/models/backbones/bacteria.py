@@ -29,8 +29,9 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, L) to (B, D, L / stride)."""
-        y = functional.relu(self.bn1(self.conv1(x)))
-        return functional.relu(self.bn2(self.conv2(y)) + self.shortcut(x))
+        # In place: batch norm needs its input again in the backward pass, never its output.
+        y = functional.relu_(self.bn1(self.conv1(x)))
+        return functional.relu_(self.bn2(self.conv2(y)).add_(self.shortcut(x)))
 
 
 def bacteria_resnet(
