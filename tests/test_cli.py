@@ -357,3 +357,136 @@ def test_named_studies_are_listed_and_fetched_from_a_copy(tmp_path, data):
     told = polydx("data", "fetch", "bacteria-id", "--data", tmp_path)
     assert told.returncode == 1
     assert "terms" in told.stderr
+
+
+@pytest.fixture
+def small_model(folder):
+    from polydx import workflows
+
+    workflows.train(folder / "study.yaml", recipe="logistic", out=folder / "model")
+    return folder / "model"
+
+
+@pytest.mark.parametrize(("out", "told"), [("0_0.txt/x.csv", "is a file, not a folder"), ("model", "it is a folder")])
+def test_answers_that_cannot_be_written_are_refused_before_predicting(
+    small_model, folder, out, told, monkeypatch, capsys
+):
+    code, said = inside(monkeypatch, capsys, "predict", small_model, folder / "gone.txt", "--out", folder / out)
+    assert code == 1
+    assert said.startswith(f"ConfigError: {folder / out} cannot be written: ")
+    assert told in said
+    assert "gone.txt" not in said
+
+
+def test_what_the_system_refuses_is_one_message(monkeypatch, capsys, tmp_path):
+    from polydx import workflows
+
+    for error, told in (
+        (PermissionError(13, "Permission denied", "/data/x"), "PermissionError: /data/x cannot be read or written"),
+        (OSError("out of handles"), "OSError: the system refused to read or write a file: out of handles"),
+    ):
+        monkeypatch.setattr(workflows, "report", lambda _, error=error: (_ for _ in ()).throw(error))
+        code, said = inside(monkeypatch, capsys, "report", tmp_path)
+        assert code == 1
+        assert said.startswith(told)
+        assert len(said.splitlines()) == 1
+
+
+def test_a_run_folder_that_is_a_file_is_one_message(folder, monkeypatch, capsys):
+    code, said = inside(monkeypatch, capsys, "run", folder / "study.yaml", "--out", folder / "0_0.txt")
+    assert code == 1
+    assert "0_0.txt" in said
+    assert "Traceback" not in said
+
+
+def test_a_constant_spectrum_is_told_by_file_under_the_public_name_of_its_error(
+    small_model, folder, monkeypatch, capsys
+):
+    flat = folder / "flat.txt"
+    flat.write_text("\n".join(f"{a:.3f}\t1.0" for a in np.linspace(600, 1600, 80)))
+    code, said = inside(monkeypatch, capsys, "predict", small_model, folder / "0_0.txt", flat)
+    assert code == 1
+    assert "\nSpectrumError: 1 file with spectra" in f"\n{said}".replace("\r", "\n")
+    assert str(flat) in said
+    from polydx.cli import _public_name
+    from polydx.preprocessing.spectra.base import SpectrumValueError
+
+    assert _public_name(SpectrumValueError("x")) == "SpectrumError"
+
+
+def test_full_or_closed_disks_are_refused_by_path(tmp_path, monkeypatch):
+    from polydx.errors import ConfigError
+    from polydx.io.atomic import check_writable, replacing, write_text
+
+    def full() -> None:
+        with replacing(tmp_path / "a.csv"):
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(ConfigError, match=r"a\.csv cannot be written: No space left on device; name another place"):
+        full()
+    assert list(tmp_path.iterdir()) == []
+    write_text(tmp_path / "b.txt", "here")
+    for refuse in (check_writable, lambda path: write_text(path, "x")):
+        with pytest.raises(ConfigError, match=r"b\.txt is a file, not a folder"):
+            refuse(tmp_path / "b.txt" / "deep" / "c.csv")
+    check_writable(tmp_path / "b.txt")
+    assert (tmp_path / "b.txt").read_text() == "here"
+    assert [p.name for p in tmp_path.iterdir()] == ["b.txt"]
+
+
+@pytest.fixture
+def run_folder(tmp_path, make_study):
+    """A finished run without fits: what `read_run` asks for."""
+    from polydx.config import Config
+    from polydx.validation.predictions import predictions_frame
+    from polydx.validation.run_folder import finish_run, start_run
+
+    study = make_study(patients=4)
+    config = Config.model_validate({"study": {"dataset": "simulated-tumour"}})
+    start_run(tmp_path / "run", config, study, [])
+    half = {"disease": np.full((len(study), 2), 0.5)}
+    frame = predictions_frame(
+        study, half, recipe="it", seed=0, fold=0, thresholds={}, modalities=("raman",)
+    )  # fmt: skip
+    metrics = {
+        "study": "tiny", "simulated": False, "split": "by hand", "recipes": {"it": {"tasks": {}}}, "comparisons": [],
+    }  # fmt: skip
+    finish_run(tmp_path / "run", frame, pd.DataFrame({"sample": ["a"]}), pd.DataFrame(), metrics)
+    return tmp_path / "run"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("metrics.json", "{}", "recipes"),
+        ("metrics.json", "[]", "the file"),
+        ("metrics.json", '{"recipes": {"a": 1}}', "recipes.a"),
+        ("study.json", "{}", "task_definitions"),
+        ("study.json", '{"task_definitions": {"a": {"classes": ["x"]}}}', "patients"),
+        ("checks.json", "{}", "the file"),
+        ("environment.json", "[]", "the file"),
+        ("metrics.json", "{", "is not JSON"),
+    ],
+)
+def test_a_broken_run_folder_is_refused_by_file_and_key(run_folder, name, text, told):
+    from polydx.errors import ReadError
+    from polydx.validation.run_folder import read_run
+
+    assert read_run(run_folder).tasks["disease"].classes == ("no", "yes")
+    (run_folder / name).write_text(text)
+    with pytest.raises(ReadError) as caught:
+        read_run(run_folder)
+    assert str(run_folder / name) in str(caught.value)
+    assert told in str(caught.value)
+
+
+def test_tasks_of_a_run_that_cannot_be_asked_are_refused(run_folder):
+    from polydx.errors import ReadError
+    from polydx.validation.run_folder import read_run
+
+    found = json.loads((run_folder / "study.json").read_text())
+    found["task_definitions"]["disease"]["positive"] = "perhaps"
+    (run_folder / "study.json").write_text(json.dumps(found))
+    with pytest.raises(ReadError, match=r"1 problem in .*study\.json") as caught:
+        read_run(run_folder)
+    assert "positive class 'perhaps'" in str(caught.value)

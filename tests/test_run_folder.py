@@ -64,6 +64,32 @@ def test_files_of_folds_that_are_no_part_of_the_run_go(study):
     assert sorted(p.stem for p in (out / "folds" / "logistic").iterdir()) == [f"seed-0_fold-00{i}" for i in range(3)]
 
 
+def test_folds_of_recipes_that_are_left_out_this_time_stay(study):
+    out = study.parent / "out"
+    workflows.run(study, out=out, jobs=1)
+    workflows.run(study, out=out, recipes=["logistic"], jobs=1)
+    assert len(list((out / "folds" / "forest").iterdir())) == 3
+
+
+def test_a_folder_of_another_study_or_of_other_files_is_left_alone(study):
+    out = study.parent / "out"
+    workflows.run(study, out=out, jobs=1)
+    before = (out / "metrics.json").read_bytes()
+    study.write_text(YAML.format(folds=3).replace("name: folder", "name: another"))
+    with pytest.raises(ConfigError, match="holds a run of study 'folder', not of 'another'"):
+        workflows.run(study, out=out, jobs=1)
+    assert (out / "metrics.json").read_bytes() == before
+    with pytest.raises(ConfigError, match="holds files that are no run"):
+        workflows.run(study, out=study.parent, jobs=1)
+
+
+def test_the_copied_configuration_runs_again(study):
+    out, again = study.parent / "out", study.parent / "again"
+    workflows.run(study, out=out, jobs=1)
+    workflows.run(out / "config.yaml", out=again, jobs=1)
+    assert (out / "predictions.parquet").read_bytes() == (again / "predictions.parquet").read_bytes()
+
+
 def test_two_runs_do_not_write_to_one_folder(study):
     out = study.parent / "out"
     with locked(out), pytest.raises(ConfigError, match="another run is writing to"):

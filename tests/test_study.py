@@ -182,6 +182,31 @@ def test_the_fingerprint_follows_measurements_labels_and_ids_only(make_study):
     assert study.fingerprint() == replace(study, notes=("a note",)).fingerprint()
 
 
+def clinical(make_study, frame):
+    return make_study(modalities={"clinical": Table(frame)}, rows={"clinical": RowIndex.one_each(24)})
+
+
+def test_the_fingerprint_follows_the_names_and_types_of_a_tables_columns(make_study):
+    frame = pd.DataFrame({"age": np.arange(24), "weight": np.arange(24)})
+    first = clinical(make_study, frame)
+    assert first.fingerprint() == clinical(make_study, frame.copy()).fingerprint()
+    renamed = clinical(make_study, frame.rename(columns={"weight": "height"}))
+    assert first.fingerprint() != renamed.fingerprint()
+    assert first.content_hashes()["clinical"][0] != renamed.content_hashes()["clinical"][0]
+    assert first.fingerprint() != clinical(make_study, frame.astype(np.float32)).fingerprint()
+    gap = pd.DataFrame({"age": np.arange(24), "weight": [0.0, *[np.nan] * 23]})
+    whole = pd.DataFrame({"age": np.arange(24.0), "weight": np.arange(24.0)})
+    assert Table(gap).content(0) == Table(whole).content(0)
+
+
+def test_the_fingerprint_follows_the_order_of_the_tasks(make_study):
+    tasks = {"disease": Task(("no", "yes")), "more": Task(("no", "yes"))}
+    study = make_study()
+    labels = study.labels.assign(more=study.labels["disease"])
+    first = replace(study, tasks=tasks, labels=labels)
+    assert first.fingerprint() != replace(first, tasks=dict(reversed(tasks.items()))).fingerprint()
+
+
 def test_a_description_counts_patients_and_samples(make_study):
     described = make_study(patients=6, each=2).describe()
     assert (described["samples"], described["patients"]) == (12, 6)

@@ -161,15 +161,20 @@ def extract(
 @app.command(epilog="Example: polydx predict models/als new/*.txt --out answers.csv")
 def predict(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="Folder that `polydx train` wrote.")],
-    files: Annotated[list[Path], typer.Argument(metavar="FILES...", help="Spectra; a file may hold several.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILES...", help="Spectra; several in a file are of one patient if `unit: patient`."),
+    ],
     out_file: Annotated[
         Path | None, typer.Option("--out", metavar="FILE.csv", help="Where to write; default: the terminal.")
     ] = None,
 ) -> None:
-    """Predict spectra with a trained model."""
+    """Predict spectra with a trained model: one answer a spectrum, or a file if the study had `unit: patient`."""
     from polydx import workflows
-    from polydx.io.atomic import replacing
+    from polydx.io.atomic import check_writable, replacing
 
+    if out_file is not None:
+        check_writable(out_file)
     with terminal.progress() as progress:
         answers = workflows.predict(model, files, progress=progress)
     if out_file is None:
@@ -259,8 +264,23 @@ def main() -> None:
     try:
         app()
     except PolydxError as error:
-        terminal.err.print(f"{type(error).__name__}: {error}", markup=False, soft_wrap=True)
+        terminal.err.print(f"{_public_name(error)}: {error}", markup=False, soft_wrap=True)
+        sys.exit(1)
+    except OSError as error:
+        terminal.err.print(f"{type(error).__name__}: {_told(error)}", markup=False, soft_wrap=True)
         sys.exit(1)
     except KeyboardInterrupt:
         terminal.err.print("stopped; finished folds are kept: the same command goes on from there")
         sys.exit(130)
+
+
+def _public_name(error: PolydxError) -> str:
+    """Return the name of the error's class, or of the one in `polydx.errors` that it refines."""
+    return next(c.__name__ for c in type(error).__mro__ if c.__module__ == PolydxError.__module__)
+
+
+def _told(error: OSError) -> str:
+    """Return which file the system refused and why, in one line."""
+    if error.filename is None:
+        return f"the system refused to read or write a file: {error}"
+    return f"{error.filename} cannot be read or written: {error.strerror}; name another place, or mend permissions"

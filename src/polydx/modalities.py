@@ -114,6 +114,7 @@ class Table:
 
     def content(self, row: int) -> bytes:
         """Return the bytes that identify the measurement of a row, whatever its name."""
+        # Without types: a column of whole numbers becomes one of floats by a gap in another row.
         return repr([list(self.frame.columns), self.frame.iloc[row].tolist()]).encode()
 
 

@@ -250,6 +250,8 @@ class Study:
             if isinstance(modality, Spectra):
                 digest.update(modality.axis.tobytes() + np.ascontiguousarray(modality.values).tobytes())
             else:
+                if isinstance(modality, Table):
+                    digest.update(repr(modality.frame.dtypes.astype(str).to_dict()).encode())
                 for row in range(len(modality)):
                     digest.update(modality.content(row))
         return digest.hexdigest()

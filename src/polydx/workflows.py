@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
@@ -21,7 +20,7 @@ from polydx.params import unknown
 from polydx.progress import Progress, Silent
 from polydx.recipes.protocol import Recipe
 from polydx.splits import Fold, describe_split, fold_notes, make_folds, stratifying_task
-from polydx.study import UNLABELLED, RowIndex, Spectra, Study
+from polydx.study import Study
 
 CHEAP = {"kind": "classical", "model": "logistic_regression", "params": {"C": 0.01}}
 CHEAP_STEPS = [{"savitzky_golay": {"window": 11, "order": 3, "derivative": 1}}, "snv", "standardise"]
@@ -118,7 +117,7 @@ def run(
     from polydx.recipes.build import build_recipes
     from polydx.validation.checks import findings_json, refuse
     from polydx.validation.cross_validation import cross_validate
-    from polydx.validation.run_folder import finish_run, start_run
+    from polydx.validation.run_folder import check_folder, finish_run, start_run
     from polydx.validation.run_lock import locked
 
     progress = progress or Silent()
@@ -131,6 +130,7 @@ def run(
     cheap = _cheap_recipe(config, study)
     folder = Path(out) if out is not None else Path("runs") / study.name
     jobs = jobs or os.cpu_count() or 1
+    check_folder(folder, study)
     with locked(folder):
         start_run(folder, config, study, findings_json(prepared.findings))
         progress.begin("fits", len(built) * sum(map(len, prepared.folds.values())))

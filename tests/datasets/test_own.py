@@ -366,9 +366,18 @@ def test_blanks_around_ids_do_not_count(folder):
     assert set(load(folder).patients) == {"mine/P1", "mine/P2"}
 
 
-def test_patients_that_differ_by_case_are_noted(folder):
-    (folder / "samples.csv").write_text(samples("a,P1,a.txt,control", "b,p1,b.txt,disease"))
-    assert load(folder).notes == ("patient P1 and p1 differ by case only, and count as different",)
+@pytest.mark.parametrize("other", ["p1", "p 1"])
+def test_patients_that_differ_by_case_are_refused_with_both_rows(folder, other):
+    """One person would stand on both sides of a split."""
+    rows = ("a,P1,a.txt,control", "b,P2,b.txt,control", f"c,{other},c.txt,disease")
+    (folder / "samples.csv").write_text(samples(*rows))
+    told = refused(folder)["samples.csv row 4"]
+    assert f"patient 'P1' (row 2) and '{other}' (row 4) differ by case only; write one person alike everywhere" in told
+
+
+def test_samples_may_differ_by_case(folder):
+    (folder / "samples.csv").write_text(samples("a,P1,a.txt,control", "A,P2,b.txt,disease"))
+    assert list(load(folder).ids) == ["a", "A"]
 
 
 def test_a_named_column_of_samples_that_is_not_there_is_told(folder):

@@ -8,7 +8,7 @@ from scipy.signal import savgol_filter
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from polydx.errors import AxisError, BundleError, ConfigError
+from polydx.errors import AxisError, BundleError, ConfigError, StudyError
 from polydx.recipes.arrays import export_estimator
 from polydx.recipes.build import build_recipes
 from polydx.recipes.classical import FittedClassical
@@ -108,6 +108,34 @@ def test_svm_probabilities_are_calibrated_on_patients_the_machine_did_not_see(ma
     assert ((decisions > 0) == study.label_codes("disease")).mean() > 0.9
     others = fitted.predict_proba(make_study(patients=40, effect=0.0, seed=1))["disease"]
     assert np.abs(others - 0.5).mean() < 0.15
+
+
+@pytest.mark.parametrize(("model", "params"), [("svm", {}), ("linear_svm", {}), ("pls_da", {"components": 2})])
+@pytest.mark.parametrize("labelled", [1, 0])
+def test_a_second_task_with_labels_of_one_patient_does_not_stop_the_fit(make_study, model, params, labelled):
+    study = make_study()
+    codes = np.where(np.arange(len(study)) < 3 * labelled, np.arange(len(study)) % 2, -1)
+    tasks = {"disease": Task(("no", "yes")), "site": Task(("a", "b"), level="sample")}
+    study = replace(study, tasks=tasks, labels=study.labels.assign(site=codes))
+    fitted = recipe(study, model, **params).fit(study, 0)
+    found = fitted.predict_proba(study)
+    np.testing.assert_allclose(found["site"].sum(axis=1), 1)
+    few = "too few patients to calibrate decision values; taken as log-odds"
+    none = "training rows hold no label only; predicted as such"
+    assert fitted.notes == [f"task 'site': {few if labelled else none}"]
+    if labelled:
+        estimator = fitted.tasks["site"].estimator
+        decisions = np.ravel(estimator.decision_function(fitted.features(study, "input")))
+        np.testing.assert_allclose(found["site"][:, 1], 1 / (1 + np.exp(-decisions)))
+
+
+def test_folds_that_cannot_be_drawn_leave_decisions_uncalibrated(make_study, monkeypatch):
+    def none(*_):
+        raise StudyError("a fold would be empty")
+
+    monkeypatch.setattr("polydx.recipes.classical.inner_folds", none)
+    study = make_study()
+    assert "too few patients to calibrate" in recipe(study, "svm").fit(study, 0).notes[0]
 
 
 def test_nothing_of_the_test_patients_reaches_the_fit(make_study):

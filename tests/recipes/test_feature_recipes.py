@@ -12,13 +12,14 @@ from sklearn.linear_model import LogisticRegression
 from polydx.config import NetworkConfig
 from polydx.errors import AxisError, ConfigError
 from polydx.recipes.build import build_recipes
+from polydx.recipes.classical import FittedClassical
 from polydx.recipes.extract import extract, load_network, write_features
 from polydx.recipes.features import FittedFeatures, on_features
 from polydx.recipes.pretrain import pretrain, save_pretrained
 from polydx.recipes.protocol import stream_seed
 from polydx.recipes.provenance import seen, seen_in
 from polydx.recipes.store import load_model, save_model
-from polydx.study import RowIndex
+from polydx.study import RowIndex, Task
 from polydx.training.weights import save_weights
 from polydx.validation.cross_validation import cross_validate
 
@@ -71,6 +72,53 @@ def test_models_and_pools_can_be_changed_and_saved(make_study, tmp_path, model, 
     save_model(tmp_path / "model", fitted, own, study, {"study": "tiny"})
     loaded = load_model(tmp_path / "model").fitted
     np.testing.assert_allclose(loaded.predict_proba(study)["disease"], expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("model", ["svm", "pls_da"])
+def test_decisions_are_calibrated_on_patients_that_the_network_did_not_see(make_study, model):
+    """On noise, a network separates its own training patients; who calibrates on those is certain of everything."""
+    study, others = make_study(patients=30, effect=0.0), make_study(patients=30, effect=0.0, seed=1)
+    network = NETWORK | {"augmentation": {}, "training": NETWORK["training"] | {"epochs": 30}}
+    fitted = build(study, network, model=model, params={}).fit(study, 0)
+    own = fitted.classical.decisions(study_of(fitted, study), "disease")[:, 0]
+    assert ((own > np.median(own)) == study.label_codes("disease")).mean() > 0.85
+    told = fitted.predict_proba(others)["disease"]
+    loss = -np.log(told[np.arange(len(others)), others.label_codes("disease")]).mean()
+    assert loss < 0.78
+
+
+def test_every_calibrating_fit_is_of_network_and_model_without_the_patients_it_is_asked_about(make_study, monkeypatch):
+    study = make_study(patients=10)
+    own, taught, asked = build(study, model="svm"), [], []
+    fit, decide = type(own)._fit, FittedClassical.decisions
+    monkeypatch.setattr(type(own), "_fit", lambda self, s, *rest: taught.append(s) or fit(self, s, *rest))
+    monkeypatch.setattr(FittedClassical, "decisions", lambda self, s, task: asked.append(s) or decide(self, s, task))
+    own.fit(study, 0)
+    assert len(taught) == 6
+    assert len(taught[0]) == len(study)
+    for learned, told in zip(taught[1:], asked, strict=True):
+        assert not set(learned.patients) & set(told.patients)
+    assert sorted(i for s in asked for i in s.ids) == sorted(study.ids)
+
+
+@pytest.mark.parametrize(("patients", "each"), [(2, 3), (1, 6)])
+def test_too_few_patients_to_calibrate_are_noted(make_study, patients, each):
+    study = make_study(patients=patients, each=each)
+    task = Task(("no", "yes"), level="sample")
+    study = replace(study, tasks={"disease": task}, labels=study.labels.assign(disease=np.arange(6) % 2))
+    fitted = build(study, model="linear_svm").fit(study, 0)
+    assert fitted.notes == ["task 'disease': too few patients to calibrate decision values; taken as log-odds"]
+    assert np.isfinite(fitted.predict_proba(study)["disease"]).all()
+
+
+def test_a_network_pretrained_on_the_rows_is_pretrained_again_for_calibration(make_study, monkeypatch):
+    study = make_study(patients=10)
+    section = {"method": "simclr", "epochs": 1, "projection": [8, 8]}
+    own = build(study, NETWORK | {"pretrain": section}, cut={"train": False}, model="svm")
+    taught, fit = [], type(own)._fit
+    monkeypatch.setattr(type(own), "_fit", lambda self, s, *rest: taught.append(s) or fit(self, s, *rest))
+    own.fit(study, 0)
+    assert len(taught) == 6
 
 
 def study_of(fitted, study):

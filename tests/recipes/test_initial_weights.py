@@ -287,6 +287,26 @@ def test_other_weights_in_the_same_file_are_another_recipe(make_study, tmp_path)
     assert digests[0] != digests[1]
 
 
+def test_other_weights_make_another_ensemble_and_another_recipe_of_features(make_study, tmp_path):
+    source, study = of_others(make_study), make_study()
+    network = CONFIG | {"init": {"from": tmp_path / "w.safetensors"}}
+    recipes = {
+        "net": network,
+        "tree": {"kind": "features", "features": {"from": "net", "stage": "embedding"}, "model": "decision_tree"},
+        "both": {"kind": "ensemble", "members": ["net", "tree"]},
+        "nested": {"kind": "ensemble", "members": ["both"]},
+    }
+    seen = []
+    for seed in (0, 1):
+        save_pretrained(tmp_path / "w.safetensors", recipe(source).fit(source, seed))
+        seen.append({name: built.config for name, built in build_recipes(recipes, study).items()})
+    for name in recipes:
+        assert seen[0][name] != seen[1][name], name
+    members = seen[0]["both"]["members"]
+    assert members == {"net": seen[0]["net"], "tree": seen[0]["tree"]}
+    assert members["net"]["init_digest"] == members["tree"]["init_digest"]
+
+
 def test_a_mapped_source_network_is_used_as_it_is(make_study, ckpt):
     study = make_study(points=200, patients=12)
     fitted = recipe(study, BACTERIA, init={"from": ckpt}, head="mapped").fit(study, 0)

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from polydx.errors import ConfigError
+from polydx.errors import ConfigError, StudyError
 from polydx.recipes.build import build_recipes
-from polydx.recipes.network import FittedNetwork
+from polydx.recipes.network import FittedNetwork, watching_patients
+from polydx.splits import inner_split
 from polydx.study import RowIndex, Task
 
 CONFIG = {
@@ -83,6 +84,42 @@ def test_inner_patients_take_no_part_in_learning(make_study):
     train, monitor = start.train, start.monitor
     assert not set(train.patients.tolist()) & set(monitor.patients.tolist())
     assert len(train) + len(monitor) == len(study)
+
+
+def test_one_task_is_watched_by_the_patients_of_a_plain_inner_split(make_study):
+    study = make_study(patients=13)
+    found, plain = watching_patients(study, 0.2, 3), inner_split(study, "disease", 0.2, 3)
+    np.testing.assert_array_equal(found.test, plain.test)
+
+
+def test_the_order_of_the_tasks_does_not_choose_who_watches(make_study):
+    study = two_tasks(make_study, patients=12)
+    turned = replace(study, tasks=dict(reversed(study.tasks.items())))
+    for seed in range(5):
+        first, second = watching_patients(study, 0.2, seed), watching_patients(turned, 0.2, seed)
+        np.testing.assert_array_equal(first.test, second.test)
+
+
+def test_a_task_with_few_labels_is_watched_too(make_study):
+    """Four of twenty patients have an answer: by the first task alone, mostly none of them would watch."""
+    study = make_study(patients=20)
+    owner = study.patient_codes[0]
+    codes = np.where(owner < 4, owner % 2, -1)
+    tasks = {**study.tasks, "more": Task(("a", "b"))}
+    study = replace(study, tasks=tasks, labels=study.labels.assign(more=codes))
+    splits = [watching_patients(study, 0.2, seed) for seed in range(10)]
+    alone = [inner_split(study, "disease", 0.2, seed) for seed in range(10)]
+    assert all((codes[split.test] >= 0).any() for split in splits)
+    assert not all((codes[split.test] >= 0).any() for split in alone)
+    for split in splits:
+        assert set(codes[split.train]) == {-1, 0, 1}
+        assert not set(owner[split.train]) & set(owner[split.test])
+
+
+def test_one_patient_can_spare_none_to_watch(make_study):
+    study = two_tasks(make_study, patients=1, each=6)
+    with pytest.raises(StudyError, match="1 patient in a training set: nothing can be held out"):
+        recipe(study).fit(study, 0)
 
 
 def test_raw_counts_are_brought_within_reach(make_study):

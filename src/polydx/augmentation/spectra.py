@@ -5,14 +5,11 @@ The sizes of additive disturbances count in standard deviations of the training 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
-from numpy.typing import ArrayLike
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from polydx.augmentation.base import Augmentation, Chain, NamedStep, build_chain, uniform
+from polydx.augmentation.base import Augmentation, uniform
 from polydx.errors import ConfigError
 
 

@@ -152,9 +152,10 @@ def _check_case(reading: Reading, column: str) -> None:
     first = ids[~bare.duplicated()]  # spellings that differ by blanks only are told elsewhere
     for _, group in first.groupby(bare[first.index].str.casefold(), sort=False):
         if len(group) > 1:
-            told = " and ".join(f"{name!r} (row {int(i) + 2})" for i, name in group.items())
+            rows = group.index.to_numpy(dtype=np.int64).tolist()
+            told = " and ".join(f"{name!r} (row {i + 2})" for i, name in zip(rows, group, strict=True))
             what = f"{column} {told} differ by case only; write one person alike everywhere, or name two people apart"
-            reading.problems.append(Problem(reading.row(int(group.index[1])), what))
+            reading.problems.append(Problem(reading.row(rows[1]), what))
 
 
 def _sample_ids(reading: Reading) -> list[str]:
@@ -170,7 +171,7 @@ def _sample_ids(reading: Reading) -> list[str]:
             reading.problems.append(Problem(reading.row(int(i)), told))
         _check_alike(reading, column)
         return [str(i) for i in ids]
-    if "sample_column" in reading.config.model_fields_set:
+    if column != "sample":  # a name of the user's own choice must be there
         reading.has_column(column, "sample_column")
     columns = [c for m in reading.config.modalities.values() if (c := getattr(m, "column", None)) in table]
     if columns and table[columns[0]].notna().all() and table[columns[0]].is_unique:

@@ -109,11 +109,13 @@ def _network(
 def _features(
     name: str, resolved: dict[str, Any], config: FeatureConfig, threads: int, sources: Sources
 ) -> FeatureRecipe:
-    from polydx.recipes.features import FeatureRecipe, feature_steps, network_of
+    from polydx.recipes.features import FeatureRecipe, feature_steps, learns, network_of
 
-    network = _network(name, {}, network_of(config), threads, sources)
+    schema = network_of(config)
+    network = _network(name, {}, schema, threads, sources)
     steps = feature_steps(config.features)
-    classical = ClassicalRecipe(name, {}, config.model, config.params, steps, calibrate=not config.features.train)
+    alone = not learns(config.features, schema)  # else calibration needs fits of the network too
+    classical = ClassicalRecipe(name, {}, config.model, config.params, steps, calibrate=alone)
     return FeatureRecipe(name, resolved | network.config, config.features, network, classical)
 
 

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from polydx.config import CutConfig, FeatureConfig, NetworkConfig, Step
-from polydx.errors import ConfigError, Problem
+from polydx.errors import ConfigError, Problem, StudyError
 from polydx.recipes.catalogue import ESTIMATORS
 from polydx.recipes.classical import ClassicalRecipe, FittedClassical
 from polydx.recipes.estimators import estimator_problems
@@ -86,7 +86,7 @@ class FeatureRecipe:
     """A network fitted on the training rows (or started from weights and left as it is), and a model on its features.
 
     A model without probabilities of its own is calibrated on inner patients that neither it nor the network has seen:
-    where the network is trained, it is fitted again for each inner fold.
+    where the network learns from the rows, it is fitted again for each inner fold.
 
     Attributes:
         name: its key in the YAML.
@@ -94,7 +94,7 @@ class FeatureRecipe:
         schema: where the features are cut.
         network: the recipe of the network.
         classical: the recipe of the model, whose one modality is `features`; it calibrates itself where the network
-            is not trained.
+            learns nothing from the rows.
     """
 
     name: str
@@ -116,7 +116,7 @@ class FeatureRecipe:
         """Fit the network, cut the features of all rows and of their augmented copies, and fit the model to them."""
         cut = self.schema
         network, classical = self._fit(study, seed, log)
-        if cut.train and ESTIMATORS[self.classical.model].calibrated:
+        if learns(cut, self.network.schema) and ESTIMATORS[self.classical.model].calibrated:
             self._calibrate(classical, study, seed)
         notes = [*network.notes, *classical.notes]
         return FittedFeatures(network, cut.stage, cut.pool, classical, classical.thresholds, network.history, notes)
@@ -134,7 +134,11 @@ class FeatureRecipe:
         present = {name: set(fit.codes) for name, fit in classical.tasks.items() if fit.estimator is not None}
         codes = {name: study.label_codes(name) for name in present}
         decisions = {name: np.full((len(study), 1 if len(k) == 2 else len(k)), np.nan) for name, k in present.items()}
-        for fold in folds_of_tasks(study, list(present), seed) if present else []:
+        try:
+            folds = folds_of_tasks(study, list(present), seed) if present else []
+        except StudyError:
+            folds = []  # so few patients that a fold would be empty
+        for fold in folds:
             # A fit that lacks a class has other decisions; one that has a single patient cannot stop early.
             whole = [name for name, classes in present.items() if classes <= set(codes[name][fold.train])]
             if not whole or len(np.unique(study.patients[fold.train])) < 2:
@@ -182,6 +186,11 @@ def _joined(parts: list[Study]) -> Study:
         unit="sample",  # a patient now has copies
         quality=None,
     )
+
+
+def learns(cut: CutConfig, network: NetworkConfig) -> bool:
+    """Tell whether the network learns from the rows: by training, or by pretraining on them."""
+    return cut.train or (network.pretrain is not None and network.pretrain.study is None)
 
 
 def feature_steps(cut: CutConfig) -> dict[str, list[Step]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -136,7 +137,10 @@ def _execute(
     calls = (
         delayed(_numbered)(i, job, study.take(job.fold.train), study.take(job.fold.test), folder) for i, job in todo
     )
-    yield from Parallel(n_jobs=jobs, return_as="generator_unordered", pre_dispatch="1.5*n_jobs")(calls)
+    with warnings.catch_warnings():
+        # A worker that imports a library has grown, and joblib replaces it: of no concern to the user.
+        warnings.filterwarnings("ignore", message="A worker stopped while some jobs were given", category=UserWarning)
+        yield from Parallel(n_jobs=jobs, return_as="generator_unordered", pre_dispatch="1.5*n_jobs")(calls)
 
 
 def _numbered(i: int, job: Job, train: Study, test: Study, folder: Path | None) -> tuple[int, Outcome]:

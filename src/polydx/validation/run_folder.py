@@ -14,7 +14,7 @@ import pandas as pd
 from pydantic import BaseModel, Field, TypeAdapter
 
 from polydx.config import Config
-from polydx.errors import ReadError
+from polydx.errors import ConfigError, ReadError
 from polydx.io.atomic import replacing, write_json, write_text
 from polydx.io.config_file import read_config, to_yaml
 from polydx.io.stored import check_stored, check_tasks
@@ -22,6 +22,7 @@ from polydx.study import Spectra, Study, Task
 from polydx.validation.environment import environment
 from polydx.validation.participants import describe_participants
 from polydx.validation.predictions import read_predictions, write_predictions
+from polydx.validation.run_lock import LOCK
 
 FINISHED = ("metrics.json", "predictions.parquet", "splits.csv", "history.csv", "report.html")
 """Files of a finished run; a folder in which a new run has started holds none of them."""
@@ -103,10 +104,8 @@ def finish_run(
     folder: Path, predictions: pd.DataFrame, splits: pd.DataFrame, history: pd.DataFrame, metrics: Mapping[str, Any]
 ) -> None:
     """Write what the fits gave, metrics.json last; files of folds that are no part of this run go."""
-    fits = predictions[["recipe", "seed", "fold"]].drop_duplicates()
-    stems = {f"{r}/seed-{s}_fold-{f:03d}" for r, s, f in zip(fits["recipe"], fits["seed"], fits["fold"], strict=True)}
-    for kept, depth in (("folds", 2), ("weights", 2), ("logs", 2)):
-        _remove_strangers(folder / kept, stems, depth)
+    for kept in ("folds", "weights", "logs"):
+        _remove_strangers(folder / kept, predictions)
     write_predictions(predictions, folder / "predictions.parquet")
     for name, frame in (("splits.csv", splits), ("history.csv", history)):
         with replacing(folder / name) as temporary:
@@ -114,11 +113,29 @@ def finish_run(
     write_json(folder / "metrics.json", metrics)
 
 
-def _remove_strangers(folder: Path, stems: set[str], depth: int) -> None:
-    """Remove what stands `depth` levels below the folder and belongs to none of the stems."""
-    for path in folder.glob("/".join(["*"] * depth)):
-        if path.relative_to(folder).with_suffix("").as_posix() not in stems:
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+def check_folder(folder: Path, study: Study) -> None:
+    """Refuse a folder that holds something else than a run of this study, before anything is written to it.
+
+    Raises:
+        ConfigError: a run of another study, or files that are no run.
+    """
+    if not folder.is_dir() or not any(path.name != LOCK for path in folder.iterdir()):
+        return
+    if not (folder / "study.json").is_file():
+        raise ConfigError(f"--out {folder} holds files that are no run: choose an empty or a new folder")
+    name = _json(folder / "study.json", dict[str, Any]).get("name")
+    if name != study.name:
+        raise ConfigError(f"--out {folder} holds a run of study '{name}', not of '{study.name}': choose another folder")
+
+
+def _remove_strangers(folder: Path, predictions: pd.DataFrame) -> None:
+    """Remove the files of a recipe's folds that this run, with other folds or seeds, does not have."""
+    fits = predictions[["recipe", "seed", "fold"]].drop_duplicates()
+    stems = {(r, f"seed-{s}_fold-{f:03d}") for r, s, f in zip(fits["recipe"], fits["seed"], fits["fold"], strict=True)}
+    for recipe in fits["recipe"].unique():
+        for path in (folder / recipe).glob("seed-*_fold-*"):
+            if (recipe, path.name.split(".")[0]) not in stems:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def read_run(folder: Path) -> Run:
