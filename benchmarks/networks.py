@@ -184,7 +184,7 @@ def main():
     parser.add_argument("--models", nargs="+", choices=PLAIN, default=list(PLAIN))
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     rounds, repeats = (3, 2) if options.quick else (15, 10)
     rates = [peak(dtype, repeats) for dtype in (torch.float32, torch.bfloat16)]
     print(f"{options.threads} threads; peak matrix product: float32 {rates[0]:.0f} GFLOP/s, bfloat16 {rates[1]:.0f}")

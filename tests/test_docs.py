@@ -339,7 +339,7 @@ def test_the_table_of_a_run_is_written_in_place_and_says_why_there_is_none():
     }  # fmt: skip
     told = script().markdown(metrics)
     assert told.startswith("SIMULATED DATA. Study `tiny`; group-k-fold, 2 folds; figures are means over 2 seeds")
-    assert "**a, patient level:** no figures: asked of samples." in told
+    assert "**a, patient level:** asked of samples." in told
     assert "4 samples of 2 patients (1 no, 1 yes)" in told
     assert "| svm | 0.750 (0.500 to 0.988) |" in told
     assert "not measured, one sample a patient" in told

@@ -61,7 +61,7 @@ def _table(metrics: Metrics, task: str, level: str) -> str:
     measured = {name: found for name, found in recipes.items() if found.get(level)}
     if not measured:
         reason = next(iter(recipes.values())).get(f"{level}_reason", "not computed")
-        return f"**{task}, {level} level:** no figures: {reason}."
+        return f"**{task}, {level} level:** {reason}."
     first = next(iter(measured.values()))[level]
     shown = TWO_CLASS if len(first["classes"]) == 2 else MULTI_CLASS
     within = [WITHIN] if level == "sample" else []

@@ -76,10 +76,10 @@ def test_columns_may_have_other_names(folder):
 
 
 def test_ids_keep_their_leading_zeros(folder):
-    (folder / "samples.csv").write_text(samples("01,007,a.txt,control", "1,7,b.txt,disease"))
+    (folder / "samples.csv").write_text(samples("01,007,a.txt,control", "1,8,b.txt,disease"))
     study = load(folder)
     assert study.ids.tolist() == ["01", "1"]
-    assert study.patients.tolist() == ["mine/007", "mine/7"]
+    assert study.patients.tolist() == ["mine/007", "mine/8"]
 
 
 def test_without_ids_the_files_or_the_rows_name_the_samples(folder):
@@ -447,3 +447,61 @@ def test_a_column_that_differs_within_a_patient_is_no_property_of_the_patient(fo
     study = load(folder, unit="patient")
     assert list(study.samples.columns) == ["patient", "sex"]
     assert study.notes == ("columns that differ within a patient, left out of a study of patients: centre",)
+
+
+def test_an_empty_column_of_patients_is_told_from_one_that_is_not_there(folder):
+    (folder / "samples.csv").write_text(samples("a,,a.txt,control", "b,,b.txt,disease"))
+    with pytest.raises(StudyError, match="column 'patient' is there but empty: fill it in"):
+        load(folder)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "xlsx", "parquet"])
+def test_an_empty_column_of_labels_is_told_from_one_that_is_not_there(folder, suffix):
+    table = pd.read_csv(folder / "samples.csv").assign(diagnosis=None)
+    write = {"csv": table.to_csv, "xlsx": table.to_excel, "parquet": table.to_parquet}[suffix]
+    write(folder / f"samples.{suffix}", index=False)
+    told = refused(folder, samples=f"samples.{suffix}")
+    assert told["task 'diagnosis'"] == f"column 'diagnosis' of samples.{suffix} is there but empty: fill it in"
+
+
+def test_equal_label_problems_are_told_once(folder):
+    (folder / "samples.csv").write_text(samples("a,P1,a.txt,Diseas", "b,P2,b.txt,Diseas", "c,P3,c.txt,control"))
+    told = refused(folder)["samples.csv row 2"]
+    assert told == "diagnosis is 'Diseas' in 2 rows, first row 2, no class of 'diagnosis'; did you mean 'disease'?"
+
+
+def test_whole_numbers_with_gaps_are_the_classes_of_their_integers(folder):
+    (folder / "samples.csv").write_text(samples("a,P1,a.txt,0.0", "b,P2,b.txt,1.0", "c,P3,c.txt,"))
+    task = {"column": "diagnosis", "classes": ["0", "1"]}
+    assert load(folder, tasks={"d": task}).label_codes("d").tolist() == [0, 1, -1]
+    (folder / "samples.csv").write_text(samples("a,P1,a.txt,0.5", "b,P2,b.txt,1.0"))
+    assert "is '0.5', no class" in refused(folder, tasks={"d": task})["samples.csv row 2"]
+
+
+@pytest.mark.parametrize("name", ["Total", "SUM:", "gesamt", "Mittelwert"])
+def test_a_totals_row_is_told(folder, name):
+    (folder / "samples.csv").write_text(samples(*ROWS, f"e,{name},,", f"{name},P1,,"))
+    told = refused(folder)
+    assert "a totals row?" in told["samples.csv row 6"]
+    assert "a totals row?" in told["samples.csv row 7"]
+
+
+def test_a_patient_called_like_a_total_with_a_file_is_a_patient(folder):
+    (folder / "samples.csv").write_text(samples(*ROWS[:3], "d,Sum,d.txt,", "e,Summer,,"))
+    assert len(load(folder)) == 5
+
+
+@pytest.mark.parametrize("other", ["01", "1.0", "001"])
+def test_patients_that_are_one_number_are_told(folder, other):
+    rows = ("a,1,a.txt,control", f"b,{other},b.txt,control", "c,10,c.txt,disease")
+    (folder / "samples.csv").write_text(samples(*rows))
+    assert f"patient '1' (row 2) and '{other}' (row 3) are one number" in refused(folder)["samples.csv row 3"]
+
+
+def test_accents_stored_in_another_way_find_their_file(folder):
+    (folder / "Ma\u0308use").mkdir()
+    (folder / "a.txt").rename(folder / "Ma\u0308use" / "u\u0308.txt")
+    (folder / "samples.csv").write_text(samples("a,P1,M\u00e4use/\u00fc.txt,control", *ROWS[1:]))
+    assert load(folder).spectra("raman").values[0, 0] == 0
+    (folder / "samples.csv").write_text(samples("a,P1,M\u00e4use/\u00f6.txt,control", *ROWS[1:]))
+    assert any("does not exist" in what for what in refused(folder).values())

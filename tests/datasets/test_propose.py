@@ -11,7 +11,8 @@ import pytest
 import polydx
 from polydx.datasets.covid_saliva import load_covid_saliva
 from polydx.datasets.propose import propose_study
-from polydx.datasets.propose_columns import guess_patient, guess_tasks
+from polydx.datasets.propose_columns import guess_patient
+from polydx.datasets.propose_tasks import guess_tasks, judge_columns
 from polydx.datasets.propose_yaml import quoted
 from polydx.errors import ReadError, StudyError
 from polydx.io.config_file import read_config
@@ -130,7 +131,7 @@ def test_unknown_patients_are_never_invented(tmp_path, rng):
         for name in ("one", "two", "three"):
             write_spectrum(tmp_path / label / f"{name}.txt", 1, rng)
     assert propose_study(tmp_path).notes[0].startswith("EDIT ME: nothing says whose file is whose")
-    with pytest.raises(StudyError, match="has no column 'patient'"):
+    with pytest.raises(StudyError, match="column 'patient' is there but empty"):
         accept(tmp_path)
 
 
@@ -266,3 +267,154 @@ def test_a_renamed_copy_of_a_real_study_runs_from_its_proposal(data, tmp_path):
     config = read_config(root / "study.yaml")
     result = polydx.cross_validate(study, config.recipes, config.validation)
     assert set(result.predictions["sample"]) == set(study.ids)
+
+
+def listed(root, rng, **columns):
+    """Write eight spectra and a table of them, with the columns asked for."""
+    for subject, *_ in PEOPLE:
+        write_spectrum(root / f"{subject}.txt", 1, rng)
+    table = pd.DataFrame({"person": [p[0] for p in PEOPLE], "file": [f"{p[0]}.txt" for p in PEOPLE], **columns})
+    table.to_csv(root / "list.csv", index=False)
+    return propose_study(root)
+
+
+def test_a_stray_value_does_not_hide_the_diagnosis_and_is_told(tmp_path, rng):
+    values = ["ill", "Ill ", "ill", "healthy", "healthy", "healthy", "helthy", "n/a"]
+    proposal = listed(tmp_path, rng, Befund=values, Zentrum=["Jena", "Graz"] * 4)
+    assert "classes: [healthy, ill]  # guess: their order; no class: 'Ill', 'helthy', 'n/a'" in proposal.yaml
+    assert "task: befund, level: patient" in proposal.yaml
+    assert any("column 'Befund' holds what is no class: 'Ill', 'helthy', 'n/a'" in note for note in proposal.notes)
+    assert "zentrum" not in proposal.yaml
+
+
+def test_a_column_named_like_labels_that_is_none_is_told_with_the_reason(tmp_path, rng):
+    proposal = listed(tmp_path, rng, diagnosis=list("abcdefgh"), colour=["red", "blue"] * 4, grade=[0.5, 1.5] * 4)
+    told = next(note for note in proposal.notes if "not taken as a task" in note)
+    assert "'diagnosis' (fewer than two values stand in two rows or more)" in told
+    assert "'grade' (numbers with decimals)" in told
+
+
+@pytest.mark.parametrize(
+    ("cells", "reason"),
+    [
+        (["a", "a", "b", "b", *"cdefgh"], "6 of 10 values stand in one row only"),
+        ([str(i // 2) for i in range(24)], "12 different values, more than 10"),
+    ],
+)
+def test_too_many_values_are_no_classes(cells, reason):
+    tasks, rejected = judge_columns(pd.DataFrame({"diagnosis": cells}), None, ())
+    assert tasks == []
+    assert rejected == {"diagnosis": reason}
+
+
+def test_a_name_that_says_two_things_and_a_twin_are_rejected_with_the_reason():
+    table = pd.DataFrame({"label": ["x", "y"] * 3, "class": [0, 1] * 3, "Altersgruppe Alter group": ["o", "p"] * 3})
+    tasks, rejected = judge_columns(table, None, ())
+    assert [task.column for task in tasks] == ["label"]
+    assert rejected == {"class": "says the same as 'label'", "Altersgruppe Alter group": "its name says 'alter' too"}
+
+
+def test_whole_numbers_with_gaps_are_classes():
+    (task,) = guess_tasks(pd.DataFrame({"label": [0.0, 1.0, None, 1.0, 0.0]}), None, ())
+    assert (task.classes, task.strays) == (("0", "1"), ())
+
+
+def test_nothing_is_declared_primary_that_is_not_named_like_a_diagnosis(tmp_path, rng):
+    proposal = listed(tmp_path, rng, colour=["red", "blue"] * 4)
+    assert "\n  # primary: {recipe: logistic, task: colour" in proposal.yaml
+    (tmp_path / "study.yaml").write_text(proposal.yaml)
+    assert read_config(tmp_path / "study.yaml").validation.primary is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Maus-Nr.", "Pat.-Nr.", "PatNr", "Pat_ID", "Patienten-ID", "Patientennummer", "Probanden-Nr", "Probandin", "Tier",
+     "Tier-ID", "Spender", "subj", "mice", "volunteer", "patient1", "Ma\u0308use", "Study ID", "Kennung", "ID", "Code"],
+)  # fmt: skip
+def test_other_names_of_patients_are_known(name):
+    assert guess_patient(pd.DataFrame({"file": ["a", "b", "c"], name: ["x", "x", "y"]})) == name
+
+
+@pytest.mark.parametrize("name", ["path", "pattern", "Patient age", "Tierart", "patient group", "Sample ID"])
+def test_names_that_only_begin_like_a_patient_are_none(name):
+    assert guess_patient(pd.DataFrame({"file": ["a", "b"], name: ["x", "x"]})) is None
+
+
+def test_an_id_is_a_patient_only_if_it_repeats_or_nothing_else_could_be():
+    ids = ["1", "2", "3", "4"]
+    assert guess_patient(pd.DataFrame({"ID": ids, "diagnosis": ["a", "a", "b", "b"]})) == "ID"
+    assert guess_patient(pd.DataFrame({"ID": ids, "who": ["a", "a", "b", "b"]})) is None
+
+
+def test_a_lone_id_taken_for_the_patient_is_told(tmp_path, rng):
+    wide(tmp_path / "all.csv", [f"s{i}" for i in range(8)], rng, diagnosis=["sick", "control"] * 4)
+    assert any("'id' differs in every row" in note for note in propose_study(tmp_path).notes)
+
+
+def test_without_patients_the_level_is_to_be_edited(tmp_path, rng):
+    wide(tmp_path / "all.csv", list("abcdefgh"), rng, who=list("AABBCCDD"), diagnosis=["sick", "control"] * 4)
+    assert "level: patient  # EDIT ME" in propose_study(tmp_path).yaml
+
+
+def test_files_are_found_whatever_way_their_accents_are_stored(tmp_path, rng):
+    rows = []
+    for i in range(8):
+        write_spectrum(tmp_path / f"Ma\u0308use_{i}.txt", 1, rng)
+        rows.append((f"M{i}", f"M\u00e4use_{i}.txt", ("ill", "healthy")[i % 2]))
+    pd.DataFrame(rows, columns=["Maus-Nr.", "file", "Diagnose"]).to_csv(tmp_path / "list.csv", index=False)
+    study, proposal = accept(tmp_path)
+    assert proposal.samples["file"].tolist()[0] == "Ma\u0308use_0.txt"
+    assert len(study) == 8
+
+
+def test_files_are_found_whatever_their_case_and_written_as_they_are(tmp_path, rng):
+    for subject, *_ in PEOPLE:
+        write_spectrum(tmp_path / f"{subject.upper()}.TXT", 1, rng)
+    people().assign(file=[f"{p[0]}.txt" for p in PEOPLE]).to_csv(tmp_path / "people.csv", index=False)
+    study, proposal = accept(tmp_path)
+    assert proposal.samples["file"].tolist()[0] == "SUBJ00.TXT"
+    assert len(study) == 8
+
+
+def test_rows_without_a_file_are_named(tmp_path, rng):
+    for subject, *_ in PEOPLE[:6]:
+        write_spectrum(tmp_path / "scans" / f"{subject}.txt", 1, rng)
+    people().to_csv(tmp_path / "people.csv", index=False)
+    assert "'row 8: subj06', 'row 9: subj07'" in propose_study(tmp_path).notes[0]
+
+
+def test_an_export_beside_the_instruments_file_is_found(tmp_path, rng):
+    for subject, *_ in PEOPLE:
+        (tmp_path / f"{subject}.wdf").write_bytes(b"WDF1")
+        write_spectrum(tmp_path / f"{subject}.txt", 1, rng)
+    people().to_csv(tmp_path / "people.csv", index=False)
+    assert propose_study(tmp_path).samples["file"].tolist()[0] == "subj00.txt"
+
+
+@pytest.mark.parametrize("place", ["{}.wdf", "{}/scan.wdf"])
+@pytest.mark.parametrize("table", [True, False])
+def test_instruments_own_formats_are_told_with_the_advice_to_export(tmp_path, place, table):
+    for subject, *_ in PEOPLE:
+        path = tmp_path / place.format(subject)
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"WDF1")
+    if table:
+        people().to_csv(tmp_path / "people.csv", index=False)
+    proposal = propose_study(tmp_path)
+    assert any("8 .wdf files (a Renishaw WDF file)" in n and "export them there as text" in n for n in proposal.notes)
+    if proposal.samples is None:
+        assert "samples: samples.csv  # EDIT ME" in proposal.yaml
+
+
+def test_a_file_instead_of_a_folder_is_told(tmp_path):
+    (tmp_path / "people.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(ReadError, match="is a file; give its folder"):
+        propose_study(tmp_path / "people.csv")
+
+
+def test_a_cell_of_the_file_column_that_names_nothing_is_told_as_it_stands(tmp_path, rng):
+    for subject, *_ in PEOPLE:
+        write_spectrum(tmp_path / f"{subject}.txt", 1, rng)
+    files = [*(p[0] for p in PEOPLE[:6]), "gone", None]
+    people().assign(file=files, Subject=list("ABCDEFGH")).to_csv(tmp_path / "people.csv", index=False)
+    assert "'row 8: gone', 'row 9: empty'" in propose_study(tmp_path).notes[0]

@@ -70,13 +70,42 @@ study:
             r"validaton \(line 6\) +unknown key 'validaton'; did you mean 'validation'",
         ),
         (GOOD.replace("kind: network", "kind: forest"), "recipes.cnn.*classical.*network"),
-        (GOOD.replace("kind: network, ", ""), "recipes.cnn.*kind"),
+        (GOOD.replace("kind: network, ", ""), "recipes.cnn.kind .*'kind' is required and not there"),
         (
             GOOD.replace("epochs: 3", "epochs: three"),
-            r"recipes.cnn.training.epochs \(line 5\) +.*should be a valid integer.*found 'three'",
+            r"recipes.cnn.training.epochs \(line 5\) +must be a whole number, found 'three'",
         ),
-        (GOOD.replace("epochs: 3", "epochs: 0"), "greater than 0, found 0"),
-        (GOOD.replace("leave-one-patient-out", "leave-one-out"), "validation.split.*found 'leave-one-out'"),
+        (GOOD.replace("epochs: 3", "epochs: 0"), "must be above 0, found 0"),
+        (GOOD.replace("epochs: 3", "mixup: 90"), r"training.mixup \(line 5\) +must be at most 1, found 90"),
+        (GOOD.replace("epochs: 3", "mixup: -1"), "must be at least 0, found -1"),
+        (GOOD.replace("epochs: 3", "inner_share: 0.5"), "must be below 0.5, found 0.5"),
+        (GOOD.replace("epochs: 3", "lr: fast"), "training.lr .*must be a number, found 'fast'"),
+        (GOOD.replace("epochs: 3", "lr: null"), "training.lr .*must be a number, found nothing"),
+        (GOOD.replace("epochs: 3", "lr: [1]"), "training.lr .*must be a number, found a list"),
+        (
+            GOOD.replace("epochs: 3", "optimiser: adamm"),
+            "optimiser is 'adamm'; did you mean 'adam'. known: adam, adamw, sgd",
+        ),
+        (GOOD.replace("epochs: 3", "optimiser: {name: adam}"), "optimiser is a section of keys; known: adam, adamw"),
+        (GOOD.replace("model: logistic_regression", "model: 3"), "recipes.logistic.model .*must be text, found 3"),
+        (GOOD.replace("params: {C: 0.01}", "params: true"), "logistic.params .*must be a section of keys, found true"),
+        (GOOD.replace("primary:", "seeds: 3, primary:"), "validation.seeds .*must be a list, found 3"),
+        (
+            GOOD.replace("task: als", "task: als, metric: auc"),
+            "metric is 'auc'; did you mean 'auroc'. known: auroc, accuracy",
+        ),
+        (
+            GOOD.replace("epochs: 3}", "epochs: 3}, operating_point: {rule: yuden}"),
+            r"recipes.cnn.operating_point.rule \(line 5\) +rule is 'yuden'; did you mean 'youden'",
+        ),
+        (
+            GOOD.replace("kind: classical", "kind: clasical"),
+            r"recipes.logistic.kind \(line 4\) +kind is 'clasical'; did you mean 'classical'. known: classical, network, f",
+        ),
+        (
+            GOOD.replace("leave-one-patient-out", "leave-one-out"),
+            r"validation.split \(line 6\) +split is 'leave-one-out'; did you mean 'leave-one-",
+        ),
         (
             GOOD.replace("versus: logistic", "versus: svm"),
             "validation.primary names recipe 'svm'; the recipes are logistic, cnn",
@@ -131,3 +160,8 @@ def test_a_missing_file_and_a_strange_encoding_are_told(tmp_path):
 def test_numbers_as_class_names_become_text(tmp_path):
     config = read(tmp_path, OWN.replace("[no, yes]", "[0, 1]"))
     assert config.study.tasks["disease"].classes == ["0", "1"]
+
+
+def test_a_key_that_is_no_text_is_named_without_pydantics_marks(tmp_path):
+    with pytest.raises(ConfigError, match=r"recipes.cnn.heads.3 \(line 5\) +must be text, found 3"):
+        read(tmp_path, GOOD.replace("heads: {als:", "heads: {3:"))

@@ -1,10 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from report_pages import Page
 from report_runs import build_run, build_study
 
 from polydx.errors import ConfigError
-from polydx.report.comparable import run_names
+from polydx.report.comparable import differences, run_names
 from polydx.report.compare import write_comparison
 from polydx.study import Task
 from polydx.validation.scores import score_predictions
@@ -82,3 +84,12 @@ def test_a_run_beside_itself_differs_nowhere(tmp_path):
     page = Page(write_comparison([run, copy], tmp_path / "c.html"))
     table = next(t for t in page.tables if t[0][0] == "difference")
     assert [row[1].split()[0] for row in table[1:]] == ["0.000", "0.000"]
+
+
+def test_patients_of_different_studies_are_never_shared(tmp_path):
+    a, b = build_run(tmp_path / "a"), build_run(tmp_path / "b", build_study(names=[f"other/q{i}" for i in range(12)]))
+    other = replace(b, study=b.study | {"name": "other"})
+    assert "b has other patients than a: a 12 (0 shared) and b 12 (0 shared)." in differences([a, other], ["a", "b"])
+    alike = build_run(tmp_path / "c", build_study(patients=15))  # names of its own that happen to be the same
+    alike = replace(alike, study=alike.study | {"name": "other"})
+    assert "c has other patients than a: a 12 (0 shared) and c 15 (0 shared)." in differences([a, alike], ["a", "c"])

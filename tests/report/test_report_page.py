@@ -9,6 +9,7 @@ from report_runs import TWO, build_run, build_study
 
 from polydx.report.html import write_report
 from polydx.report.sections.believe import patients_on_both_sides
+from polydx.report.sections.calibrated import footnotes
 from polydx.report.sections.compared import in_words
 from polydx.study import Task
 
@@ -142,7 +143,8 @@ def test_no_declared_endpoint_means_no_headline(tmp_path):
 
 def test_tasks_of_samples_give_the_reason_for_no_patient_level(tmp_path):
     page = Page(write_report(build_run(tmp_path, build_study(tasks=SMEARS, patients=14), recipes=("logistic",))))
-    assert "Patient level: the task is answered for each sample, and samples of one patient may differ." in page.text
+    reason = "no patient-level figures: the task is answered for each sample, and samples of one patient may differ."
+    assert f"Patient level: {reason}" in page.text
     assert {"malignancy", "subtype", "malignancy/leaves"} <= set(page.headings("h3"))
     assert "share of the patient's samples answered rightly" in page.text
     assert "asked for subtype, if malignant" in page.text
@@ -277,3 +279,35 @@ def test_labels_of_one_class_give_dashes_and_reasons_not_errors(tmp_path):
     assert "disease: no ROC curve, since all labels are of one class." in page.text
     assert "not defined, no labelled patient of class 'ill'." in page.text
     assert page.tables[0][1][:2] == ["logistic", "–"]
+
+
+def test_small_subgroups_are_counted_in_patients(page):
+    warning = re.search(r"Subgroups of fewer than 10 patients say little: (.*?)\n?\.", page.text)[1]
+    assert "A (centre, 6 patients)" in warning
+    assert "not known (sex, 1 patient)" in warning
+    assert "n =" not in warning
+
+
+def test_calibration_footnotes_give_each_reason_once():
+    def figures(**slope):
+        fine = {"estimate": 0.2, "low": 0.1, "high": 0.3}
+        ece = {"estimate": 0.1, "low": None, "high": None, "reason": "chance raises it"}
+        return {"calibration_slope": fine | slope, "calibration_intercept": fine, "ece": ece, "brier": fine}
+
+    gone = {"estimate": None, "low": None, "high": None, "reason": "one class"}
+    found = {"a": figures(undefined=1), "b": figures(undefined=3), "c": figures(**gone), "d": figures()}
+    left_out = "which the interval leaves out: it is too narrow."
+    assert footnotes(found) == [
+        f"Calibration slope of a is not defined in 1 resample, {left_out}",
+        f"Calibration slope of b is not defined in 3 resamples, {left_out}",
+        "Calibration slope of c has no estimate: one class.",
+        "ECE has no interval: chance raises it.",
+    ]
+    assert footnotes({"d": figures()} | {"e": figures()})[0] == "ECE has no interval: chance raises it."
+
+
+def test_mean_spectra_of_a_task_of_samples_say_that_a_patient_may_count_twice(tmp_path, page):
+    told = "A patient with samples of several classes counts in each of them."
+    assert told not in page.text
+    study = build_study(tasks={"smear": Task(("benign", "malignant"), level="sample")})
+    assert told in Page(write_report(build_run(tmp_path, study, recipes=("logistic",)))).text

@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 
 from polydx.config import SpectraConfig, StudyConfig, TaskConfig
 from polydx.datasets.own_modalities import read_modality
-from polydx.datasets.own_reading import Reading, open_reading
+from polydx.datasets.own_reading import Reading, label_text, open_reading, same_number, totals_rows, unknown_labels
 from polydx.errors import Problem, StudyError, counted
-from polydx.params import closest
 from polydx.study import UNLABELLED, Modality, RowIndex, Study, Task
 
 Members = Sequence[Sequence[int]]
@@ -96,6 +95,7 @@ def _samples(reading: Reading) -> tuple[pd.DataFrame, list[list[int]]]:
     ]
     _check_alike(reading, config.patient_column)
     _check_case(reading, config.patient_column)
+    reading.problems += [*same_number(reading, config.patient_column), *totals_rows(reading)]
     table = table.assign(patient=[f"{reading.name}/{p}" for p in names])
     if config.unit == "patient":
         groups = table.groupby("patient", sort=True).indices
@@ -194,17 +194,16 @@ def _labels(reading: Reading, samples: pd.DataFrame, members: Members) -> pd.Dat
 def _codes(reading: Reading, name: str, task: TaskConfig) -> NDArray[np.int64]:
     """Return (rows,) class codes; an unknown class is a problem, an empty cell is no label."""
     codes = np.full(len(reading.table), UNLABELLED)
+    unknown: dict[str, list[int]] = {}
     for i, value in enumerate(reading.table[task.column]):
         if pd.isna(value):
             continue
-        text = str(value)
+        text = label_text(value, task.classes)
         if text in task.classes:
             codes[i] = task.classes.index(text)
-            continue
-        guess = closest(text, task.classes)
-        known = f"classes are {', '.join(task.classes)}; leave the cell empty if unknown"
-        hint = f"did you mean '{guess}'?" if guess else known
-        reading.problems.append(Problem(reading.row(i), f"{task.column} is '{text}', no class of '{name}'; {hint}"))
+        else:
+            unknown.setdefault(text, []).append(i)
+    reading.problems += unknown_labels(reading, name, task, unknown)
     return codes
 
 

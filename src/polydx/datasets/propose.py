@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from polydx.datasets.propose_columns import guess_files, guess_patient, guess_sample, guess_tasks
-from polydx.datasets.propose_files import IMAGES, Found, kind_of, look
+from polydx.datasets.propose_columns import guess_files, guess_patient, guess_sample
+from polydx.datasets.propose_files import IMAGES, Found, finder, kind_of, look, vendor_note
 from polydx.datasets.propose_folders import from_folders, guess_labels
+from polydx.datasets.propose_tasks import guess_tasks, quoted_few
 from polydx.datasets.propose_yaml import EDIT, Draft, quoted, render
 from polydx.errors import ReadError
 
@@ -42,9 +43,11 @@ def propose_study(folder: str | Path) -> Proposal:
         folder: where the user's files lie; the YAML, and the samples table if there is one, belong right into it.
 
     Raises:
-        ReadError: no such folder, or nothing in it.
+        ReadError: no such folder, a file instead of one, or nothing in it.
     """
     root = Path(folder).resolve()
+    if root.is_file():
+        raise ReadError(f"{folder} is a file; give its folder: {root.parent}")
     if not root.is_dir():
         raise ReadError(f"no folder {folder}")
     found = look(root)
@@ -58,6 +61,8 @@ def propose_study(folder: str | Path) -> Proposal:
         samples = _from_file_table(found, draft, *tabled)
     else:
         samples = from_folders(found, draft)
+    if draft.modality is None and (note := vendor_note(found)) is not None:
+        draft.notes.insert(0, f"{EDIT}: {note}")
     if samples is not None:
         draft.about = draft.about or "written by polydx: a row a file"
     return Proposal(render(draft), samples, draft.samples, tuple(draft.notes))
@@ -96,19 +101,7 @@ def _overlap(one: pd.Series, other: pd.Series) -> bool:
 
 def _file_table(found: Found) -> tuple[str, str, dict[int, str]] | None:
     """Return the table at the top that names most files: its name, the column, and row -> path."""
-    by_name: dict[str, list[str]] = {}
-    for path in found.files:
-        for name in {path.name, path.stem}:
-            by_name.setdefault(name, []).append(found.relative(path))
-    there = {found.relative(path) for path in found.files}
-
-    def find(cell: str) -> str | None:
-        plain = cell.strip().replace("\\", "/").removeprefix("./")
-        if plain in there:
-            return plain
-        named = by_name.get(plain, [])
-        return named[0] if len(named) == 1 and named[0] not in found.tables else None
-
+    find = finder(found)
     guesses = [(name, guess_files(table, find)) for name, table in found.tables.items()]
     files = [(name, *guess) for name, guess in guesses if guess is not None]
     return max(files, key=lambda f: len(f[2]), default=None)
@@ -118,21 +111,30 @@ def _from_file_table(found: Found, draft: Draft, name: str, column: str, paths: 
     table = found.tables[name]
     images = Path(next(iter(paths.values()))).suffix.lower() in IMAGES
     direct = all(str(table[column].iloc[i]) == path for i, path in paths.items()) and len(paths) == len(table)
-    draft.patient_column = guess_patient(table, (column,)) or (None if direct else guess_patient(table))
+    others = [(column,)] if direct else [(column,), ()]
+    guesses = (guess_patient(table, taken, at_need) for at_need in (False, True) for taken in others)
+    draft.patient_column = next((guess for guess in guesses if guess is not None), None)
     draft.sample_column = guess_sample(table, (column, draft.patient_column or ""))
     draft.images = images
     written = None
     if direct:
         draft.samples, draft.about = name, "guess: a row a file"
     else:
+        lost = [
+            f"row {i + 2}: {cell}"
+            for i, cell in enumerate(table[column].astype(object).fillna("empty"))
+            if i not in paths
+        ]
         column, written = "file", table.assign(file=pd.Series(paths))
         draft.about = f"written by polydx: {name} with the path of each file"
         table = written
-        if len(paths) < len(table):
-            draft.notes.append(f"{len(table) - len(paths)} of {len(table)} rows of {name} name no file that is there")
+        if lost:
+            what = f"{len(lost)} of {len(table)} rows of {name} name no file that is there: {quoted_few(lost)}"
+            draft.notes.append(what)
     kind, modality = ("images", "image") if images else ("spectra", "raman")
     if not images and (held := kind_of(found.root / next(iter(paths.values())))) != "spectra":
-        draft.notes.append(f"{EDIT}: {next(iter(paths.values()))} could not be read as a spectrum (it holds {held})")
+        why = vendor_note(found) or f"it holds {held}"
+        draft.notes.append(f"{EDIT}: {next(iter(paths.values()))} could not be read as a spectrum ({why})")
     draft.modality = (modality, f"{{kind: {kind}, column: {quoted(column)}}}", "guess: names a file a row")
     guess_labels(draft, table, (column,))
     return written

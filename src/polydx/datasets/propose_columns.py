@@ -1,58 +1,38 @@
-"""Guesses about the columns of a stranger's table: who is the patient, what is asked, which column names files."""
+"""Guesses about the columns of a stranger's table: who is the patient, what is a sample, which column names files."""
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 
 import pandas as pd
 
-PATIENT_WORDS = (
-    "patient", "patients", "subject", "participant", "person", "proband", "donor", "individual", "case", "caseid",
-    "patientid", "mouse", "animal", "rat", "user", "pid",
+PATIENT_STEMS = (
+    "pat(?:ient(?:in|innen|en|s)?)?", "subj(?:ects?)?", "participants?", "person(?:en|s)?",
+    "proband(?:en|in|innen|s)?", "teilnehmer(?:in|innen)?", "volunteers?", "donors?", "spender(?:in|innen)?",
+    "individual", "case", "mouse|mice|maus|mäuse", "animals?", "tiere?", "rat", "user", "pid",
 )  # fmt: skip
+"""What columns of patients are called, as regular expressions; the likeliest stands first."""
+NUMBERED = r"(?:nr|no|id|nummer|number|code|kennung|name)?\d*"
+PATIENT_NAMES_AT_NEED = ("id", "code", "kennung", "studyid", "studienid")
+"""Names that may as well be a sample's: a patient's only if they repeat, or if no other column could be."""
 SAMPLE_WORDS = ("sample", "specimen", "spectrum", "name", "id", "record", "measurement", "code")
 LABEL_WORDS = (
     "diagnosis", "diagnose", "label", "labels", "class", "category", "group", "status", "outcome", "disease", "target",
     "condition", "result", "grade", "stage", "subtype", "malignancy", "type", "cohort", "response",
-    "classification",
+    "classification", "befund", "gruppe", "klasse", "ergebnis", "erkrankung", "kategorie",
 )  # fmt: skip
 OTHER_WORDS = (
     "sex", "gender", "age", "date", "time", "centre", "center", "site", "hospital", "batch", "operator", "instrument",
-    "location", "tissue", "file", "path", "comment", "note", "fold", "split",
+    "location", "tissue", "file", "path", "comment", "note", "fold", "split", "zentrum", "klinik",
+    "geschlecht", "alter", "gewebe", "datum", "gerät",
 )  # fmt: skip
-CONTROL_WORDS = (
-    "control", "controls", "ctrl", "healthy", "normal", "benign", "negative", "neg", "no", "none", "hc", "0", "absent",
-)  # fmt: skip
-MOST_CLASSES = 10
-
-
-@dataclass(frozen=True)
-class TaskGuess:
-    """A column that looks like a question.
-
-    Attributes:
-        column: its name.
-        classes: its values; what looks like a control stands first.
-        level: `patient` if no patient has two values, else `sample`.
-        hinted: the name of the column says so too.
-    """
-
-    column: str
-    classes: tuple[str, ...]
-    level: str
-    hinted: bool
-
-    @property
-    def positive(self) -> str | None:
-        """The class that is no control, where there are two."""
-        return self.classes[1] if len(self.classes) == 2 else None
 
 
 def words_of(name: str) -> list[str]:
     """Return the words of a column's name, in lower case: 'PatientID' and 'patient_id' are alike."""
-    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", str(name))
+    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", unicodedata.normalize("NFC", str(name)))
     return [word for word in re.split(r"[^a-zäöüß0-9]+", spaced.lower()) if word]
 
 
@@ -62,13 +42,32 @@ def named_like(name: str, words: Sequence[str]) -> bool:
     return any(word in words for word in (*found, "".join(found)))
 
 
-def guess_patient(table: pd.DataFrame, taken: Collection[str] = ()) -> str | None:
-    """Return the column that probably tells patients apart, in the order of `PATIENT_WORDS`; None if none does."""
-    for word in PATIENT_WORDS:
-        for column in table.columns:
-            if column not in taken and named_like(column, (word,)) and table[column].notna().any():
-                return str(column)
-    return None
+def guess_patient(table: pd.DataFrame, taken: Collection[str] = (), at_need: bool = True) -> str | None:
+    """Return the column that probably tells patients apart, in the order of `PATIENT_STEMS`; None if none does.
+
+    Args:
+        table: a row a sample or patient.
+        taken: columns that are something else.
+        at_need: take a column named 'ID' or the like where its values repeat, or no other column could be it.
+    """
+    open_ = [str(c) for c in table.columns if c not in taken and table[c].notna().any()]
+    columns = [c for c in open_ if not named_like(c, (*LABEL_WORDS, *OTHER_WORDS))]
+    for stem in PATIENT_STEMS:
+        for column in columns:
+            found = words_of(column)
+            if any(re.fullmatch(f"(?:{stem}){NUMBERED}", word) for word in (*found, "".join(found))):
+                return column
+    vague = [c for c in columns if at_need and is_vague(c)]
+    repeated = next((c for c in vague if table[c].dropna().duplicated().any()), None)
+    if repeated is not None or not vague:
+        return repeated
+    rivals = (c for c in columns if c not in vague and not pd.api.types.is_float_dtype(table[c]))
+    return None if any(table[c].dropna().duplicated().any() for c in rivals) else vague[0]
+
+
+def is_vague(column: str) -> bool:
+    """Return whether a column's name may be that of a patient or of a sample."""
+    return "".join(words_of(column)) in PATIENT_NAMES_AT_NEED
 
 
 def guess_sample(table: pd.DataFrame, taken: Collection[str] = ()) -> str | None:
@@ -96,49 +95,3 @@ def guess_files(table: pd.DataFrame, find: Callable[[str], str | None]) -> tuple
         if len(found) > max(len(cells) / 2, 1) and score > most:
             best, most = (str(column), found), score
     return best
-
-
-def guess_tasks(table: pd.DataFrame, patients: pd.Series | None, taken: Collection[str]) -> list[TaskGuess]:
-    """Return the columns that may be questions, the likeliest first.
-
-    A question has 2 to 10 classes, each in at least two rows. Whole numbers count only where the name says label, and
-    a column that says the same as an earlier one in other words is left out.
-
-    Args:
-        table: a row a sample or patient.
-        patients: the patient of each row, None if unknown.
-        taken: columns that are something else.
-    """
-    guesses = []
-    for column in table.columns:
-        cells = table[column].dropna()
-        hinted = named_like(column, LABEL_WORDS) and not named_like(column, OTHER_WORDS)
-        if column in taken or named_like(column, OTHER_WORDS) or not 2 <= cells.nunique() <= MOST_CLASSES:
-            continue
-        text = not pd.api.types.is_numeric_dtype(cells)
-        whole = pd.api.types.is_integer_dtype(cells)
-        if (text or (whole and hinted)) and cells.value_counts().min() >= 2:
-            guesses.append(TaskGuess(str(column), _classes(cells), _level(table[column], patients), hinted))
-    rank = {name: i for i, name in enumerate(table.columns)}
-    guesses.sort(key=lambda g: (not g.hinted, pd.api.types.is_numeric_dtype(table[g.column]), rank[g.column]))
-    return _distinct(table, guesses)
-
-
-def _classes(cells: pd.Series) -> tuple[str, ...]:
-    values = sorted({str(v) for v in cells})
-    return tuple(sorted(values, key=lambda v: not named_like(v, CONTROL_WORDS)))
-
-
-def _level(cells: pd.Series, patients: pd.Series | None) -> str:
-    if patients is None:
-        return "patient"
-    return "patient" if cells.groupby(patients).nunique().max() <= 1 else "sample"
-
-
-def _distinct(table: pd.DataFrame, guesses: Sequence[TaskGuess]) -> list[TaskGuess]:
-    kept: list[TaskGuess] = []
-    for guess in guesses:
-        pairs = [table[[guess.column, other.column]].dropna().drop_duplicates() for other in kept]
-        if not any(len(p) == p.iloc[:, 0].nunique() == p.iloc[:, 1].nunique() for p in pairs):
-            kept.append(guess)
-    return kept

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 import pandas as pd
 
-from polydx.errors import PolydxError
+from polydx.errors import PolydxError, counted
+from polydx.io.files import VENDORS
 from polydx.io.spectra import WideSpectra, read_axis, read_spectra, read_spectra_table
 from polydx.io.tables import read_table
 
@@ -141,9 +143,57 @@ def grouped(names: Sequence[str]) -> list[str] | None:
 def matching_folders(values: Iterable[object], folders: Iterable[Path]) -> dict[str, Path]:
     """Return value -> the folder of that name; case and blanks around it are overlooked where need be."""
     exact = {folder.name: folder for folder in folders}
-    loose = {name.strip().casefold(): folder for name, folder in exact.items()}
-    found = {str(v): exact.get(str(v)) or loose.get(str(v).strip().casefold()) for v in values}
+    loose = {_loose(name.strip()): folder for name, folder in exact.items()}
+    found = {str(v): exact.get(str(v)) or loose.get(_loose(str(v).strip())) for v in values}
     return {value: folder for value, folder in found.items() if folder is not None}
+
+
+def finder(found: Found) -> Callable[[str], str | None]:
+    """Return a function from what a cell says to the path of the one file it names; None where that is not sure.
+
+    A cell may be a path, a name, or a name without its ending. How accents are stored, and case, are overlooked where
+    no file has the very name.
+    """
+    indexes: list[dict[str, list[str]]] = []
+    for form in (str, _composed, _loose):
+        whole: dict[str, list[str]] = {}
+        names: dict[str, list[str]] = {}
+        for path in found.files:
+            relative = found.relative(path)
+            whole.setdefault(form(relative), []).append(relative)
+            for name in {form(path.name), form(path.stem)}:
+                names.setdefault(name, []).append(relative)
+        indexes += [whole, names]
+
+    def find(cell: str) -> str | None:
+        plain = cell.strip().replace("\\", "/").removeprefix("./")
+        forms = (plain, plain, *[_composed(plain)] * 2, *[_loose(plain)] * 2)
+        for key, index in zip(forms, indexes, strict=True):
+            named = index.get(key, [])
+            if len(named) > 1:  # an instrument's file often lies beside its export
+                named = [n for n in named if Path(n).suffix.lower() in (*SPECTRA, *IMAGES)]
+            if len(named) == 1 and (index is indexes[0] or named[0] not in found.tables):
+                return named[0]
+        return None
+
+    return find
+
+
+def vendor_note(found: Found) -> str | None:
+    """Return what to do with files in instruments' own formats, None if there are none."""
+    kinds = Counter(path.suffix.lower() for path in found.files if path.suffix.lower() in VENDORS)
+    if not kinds:
+        return None
+    told = ", ".join(f"{counted(n, f'{suffix} file')} ({VENDORS[suffix]})" for suffix, n in kinds.items())
+    return f"{told}: an instrument's own format; export them there as text (wavenumber, intensity), then run init again"
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
+
+
+def _loose(name: str) -> str:
+    return _composed(name).casefold()
 
 
 def _pattern(path: Path, folder: Path) -> str:

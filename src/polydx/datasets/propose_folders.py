@@ -8,8 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from polydx.datasets.propose_columns import guess_tasks
+from polydx.datasets.propose_columns import is_vague
 from polydx.datasets.propose_files import Found, Measurement, grouped, matching_folders, measurements, natural
+from polydx.datasets.propose_tasks import judge_columns, labels_of, quoted_few, told_strays
 from polydx.datasets.propose_yaml import EDIT, Draft, fewest_patients
 from polydx.errors import counted
 from polydx.io.spectra import read_spectra
@@ -32,7 +33,8 @@ def from_folders(found: Found, draft: Draft) -> pd.DataFrame | None:
                     return _from_patient_folders(found, draft, folders, name, str(column), matched)
     folders = next((f for c in containers if len(f := found.folders(c)) > 1), {})
     if not folders:
-        draft.notes.append(f"{EDIT}: no table, and no folders of patients or classes; write the samples table by hand")
+        tables = f"{', '.join(found.tables)} names no files" if found.tables else "no table"
+        draft.notes.append(f"{EDIT}: {tables}, and no folders of patients or classes; write the samples table by hand")
         return None
     groups = grouped([folder.name for folder in folders])
     if groups is None and len(folders) <= MOST_CLASS_FOLDERS:
@@ -42,7 +44,7 @@ def from_folders(found: Found, draft: Draft) -> pd.DataFrame | None:
 
 def _from_patient_folders(
     found: Found, draft: Draft, folders: dict[Path, list[Path]], name: str, column: str, matched: dict[str, Path]
-) -> pd.DataFrame:
+) -> pd.DataFrame | None:
     """One folder a patient, and a table with a row a patient."""
     table = found.tables[name].drop_duplicates(column)
     about = {
@@ -55,18 +57,20 @@ def _from_patient_folders(
         extra = {str(k): v for k, v in about.get(folder, {}).items() if k != column}
         rows += [row | {k: v for k, v in extra.items() if k not in row} for row in _rows(found, folder.name, files)]
     draft.about = f"written by polydx: a row a file, labels from {name}, patients by folder (its column '{column}')"
-    unknown = len(folders) - len(about)
+    unknown = [folder.name for folder in folders if folder not in about]
     if unknown:
-        draft.notes.append(f"{counted(unknown, 'folder')} without a row in {name}: their labels are empty")
-    missing = len(table) - len(about)
+        what = f"{counted(len(unknown), 'folder')} without a row in {name}"
+        draft.notes.append(f"{what}: their labels are empty: {quoted_few(unknown)}")
+    missing = [str(key) for key in table[column] if str(key) not in matched]
     if missing:
-        draft.notes.append(f"{counted(missing, 'row')} of {name} without a folder, left out")
+        what = f"{counted(len(missing), 'row')} of {name} without a folder, left out"
+        draft.notes.append(f"{what}: {quoted_few(missing)}")
     return _written(found, draft, rows)
 
 
 def _from_named_folders(
     found: Found, draft: Draft, folders: dict[Path, list[Path]], groups: list[str] | None
-) -> pd.DataFrame:
+) -> pd.DataFrame | None:
     """One folder a patient and no table: the class may be the start of the folder's name."""
     rows = []
     for (folder, files), group in zip(measurements(folders).items(), groups or [""] * len(folders), strict=True):
@@ -77,7 +81,7 @@ def _from_named_folders(
     return _written(found, draft, rows)
 
 
-def _from_class_folders(found: Found, draft: Draft, folders: dict[Path, list[Path]]) -> pd.DataFrame:
+def _from_class_folders(found: Found, draft: Draft, folders: dict[Path, list[Path]]) -> pd.DataFrame | None:
     """One folder a class; patients by the folders in it, or by the start of the files' names."""
     rows = []
     for folder, files in measurements(folders).items():
@@ -105,9 +109,13 @@ def _rows(found: Found, patient: str, files: Sequence[Measurement]) -> list[dict
     return rows
 
 
-def _written(found: Found, draft: Draft, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """Return the samples table of these rows, and name its modality."""
-    table = pd.DataFrame(list(rows), columns=None if rows else ["sample", "patient", "file", "kind", "axis"])
+def _written(found: Found, draft: Draft, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame | None:
+    """Return the samples table of these rows, and name its modality; None without rows."""
+    if not rows:
+        draft.about = ""
+        draft.notes = [f"{EDIT}: no file could be read as a spectrum or is an image; name them in column 'file'"]
+        return None
+    table = pd.DataFrame(list(rows))
     kinds = set(table.pop("kind"))
     draft.images = kinds == {"images"}
     axis = ", axis_column: axis" if "rows" in kinds else ""
@@ -117,8 +125,6 @@ def _written(found: Found, draft: Draft, rows: Sequence[Mapping[str, Any]]) -> p
     many = "" if draft.images or not _several(found, rows) else ", rows: samples"
     comment = "guess: these files hold the measurements" + (", those their axes" if axis else "")
     draft.modality = (name, f"{{kind: {kind}, column: file{axis}{many}}}", comment)
-    if not rows:
-        draft.notes.append(f"{EDIT}: no file could be read as a spectrum or is an image; name them in column 'file'")
     if table["sample"].duplicated().any():
         table["sample"] = table["file"]
     draft.patient_column, draft.sample_column = "patient", "sample"
@@ -129,8 +135,6 @@ def _written(found: Found, draft: Draft, rows: Sequence[Mapping[str, Any]]) -> p
 
 def _several(found: Found, rows: Sequence[Mapping[str, Any]]) -> bool:
     """Return whether the first file holds more than one spectrum."""
-    if not rows:
-        return False
     first = rows[0]
     axis = found.root / first["axis"] if first["axis"] else None
     return len(read_spectra(found.root / first["file"], axis=axis)[0]) > 1
@@ -143,12 +147,23 @@ def guess_labels(draft: Draft, table: pd.DataFrame, taken: Sequence[str] = ()) -
         patients = None
     draft.columns = tuple(map(str, table.columns))
     ids = [c for c in (draft.patient_column, draft.sample_column) if c]
-    draft.tasks = guess_tasks(table, patients, (*ids, *taken))
+    draft.told_apart = patients is not None
+    draft.tasks, rejected = judge_columns(table, patients, (*ids, *taken))
+    for task in draft.tasks:
+        if task.strays and (task.hinted or task is draft.tasks[0]):
+            what = f"column '{task.column}' holds what is no class: {told_strays(task)}"
+            draft.notes.append(f"{EDIT}: {what}; mend the cells, empty them, or add a class")
+    if rejected:
+        told = ", ".join(f"'{column}' ({reason})" for column, reason in rejected.items())
+        draft.notes.append(f"columns not taken as a task: {told}")
     if not draft.tasks:
         draft.notes.append(f"{EDIT}: no column with 2 to 10 classes was found; name the task's column and its classes")
     elif patients is not None:
-        draft.patients = fewest_patients(table[draft.tasks[0].column], patients)
+        draft.patients = fewest_patients(labels_of(table, draft.tasks[0]), patients)
         if draft.patients < 2:
             draft.notes.append("a class has a single patient, who cannot be on both sides of a split: leave it out")
     if draft.patient_column is None:
         draft.notes.append(f"{EDIT}: no column of patients was found; without it no figure can be trusted")
+    elif patients is not None and is_vague(draft.patient_column) and patients.is_unique:
+        told = f"'{draft.patient_column}' differs in every row, so each row counts as a patient of its own"
+        draft.notes.append(f"{EDIT}: {told}: if a person has several rows, name the column that says so")

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from polydx.datasets.propose_columns import TaskGuess, words_of
+from polydx.datasets.propose_columns import words_of
+from polydx.datasets.propose_tasks import TaskGuess, told_strays
 
 PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*")
 WORDS_OF_YAML = ("yes", "no", "on", "off", "true", "false", "null", "y", "n")
@@ -29,6 +30,7 @@ class Draft:
         modality: name, flow mapping and comment of the modality; None if it could not be found.
         images: the modality holds images.
         tasks: the guessed questions.
+        told_apart: it is known which rows are one patient's.
         columns: of the samples table, named where one must be chosen by hand.
         patients: patients of the fewest class of the first task, for the number of folds.
         notes: what the user should know.
@@ -42,6 +44,7 @@ class Draft:
     modality: tuple[str, str, str] | None = None
     images: bool = False
     tasks: list[TaskGuess] = field(default_factory=list)
+    told_apart: bool = True
     columns: tuple[str, ...] = ()
     patients: int = 5
     notes: list[str] = field(default_factory=list)
@@ -51,7 +54,7 @@ def render(draft: Draft) -> str:
     """Return the YAML of a draft."""
     lines = [
         f"# Proposed by looking at the folder '{draft.name}'. Lines marked 'guess' are guesses: check and edit them.",
-        *(f"# {note}" for note in draft.notes),
+        *(f"# {' '.join(note.split())}" for note in draft.notes),
         "study:",
         f"  name: {quoted(draft.name)}",
         f"  samples: {quoted(draft.samples)}  # {draft.about or f'{EDIT}: a table with a row a sample'}",
@@ -87,7 +90,7 @@ def fewest_patients(labels: pd.Series, patients: pd.Series) -> int:
 def _id_lines(draft: Draft) -> list[str]:
     lines = []
     if draft.patient_column is None:
-        told = ", ".join(draft.columns)
+        told = " ".join(", ".join(draft.columns).split())
         lines.append(f"  patient_column: PATIENT  # {EDIT}: the column that tells patients apart; there are: {told}")
     elif draft.patient_column != "patient":
         lines.append(f"  patient_column: {quoted(draft.patient_column)}  # guess: tells patients apart")
@@ -105,7 +108,7 @@ def _modality_line(draft: Draft) -> str:
 
 def _task_lines(draft: Draft) -> list[str]:
     if not draft.tasks:
-        told = ", ".join(draft.columns) or "none"
+        told = " ".join(", ".join(draft.columns).split()) or "none"
         return [
             "    diagnosis:",
             f"      column: LABEL  # {EDIT}: the column with the answer; there are: {told}",
@@ -115,11 +118,12 @@ def _task_lines(draft: Draft) -> list[str]:
     lines = []
     for task in draft.tasks:
         mark = "" if task in active else "# "
+        left_out = f"; no class: {told_strays(task)}" if task.strays else ""
         block = [
             f"{task_name(task.column)}:",
             f"  column: {quoted(task.column)}  # guess: few different values" + (", and a telling name" * task.hinted),
-            f"  classes: [{', '.join(quoted(c) for c in task.classes)}]  # guess: their order",
-            f"  level: {task.level}  # " + _level_comment(task),
+            f"  classes: [{', '.join(quoted(c) for c in task.classes)}]  # guess: their order{left_out}",
+            f"  level: {task.level}  # " + _level_comment(task, draft.told_apart),
         ]
         if task.positive is not None:
             block.append(f"  positive: {quoted(task.positive)}  # guess: what sensitivity is about")
@@ -127,7 +131,9 @@ def _task_lines(draft: Draft) -> list[str]:
     return lines
 
 
-def _level_comment(task: TaskGuess) -> str:
+def _level_comment(task: TaskGuess, told_apart: bool) -> str:
+    if not told_apart:
+        return f"{EDIT}: 'sample' if a patient can have several answers"
     return "one answer a patient" if task.level == "patient" else "some patients have several answers"
 
 
@@ -150,9 +156,14 @@ def _validation_lines(draft: Draft) -> list[str]:
     task = task_name(active[0].column) if active else "diagnosis"
     level = active[0].level if active else "patient"
     folds = max(2, min(5, draft.patients))
+    declared = (
+        f"primary: {{recipe: {'cnn' if draft.images else 'logistic'}, task: {task}, level: {level}, metric: auroc}}"
+    )
+    if not any(t.hinted for t in draft.tasks):
+        declared = f"# {declared}  # {EDIT}: no column is named like a diagnosis; choose the task, then declare it"
     return [
         "  split: stratified-group-k-fold  # no patient on both sides of a fold",
         f"  folds: {folds}",
         "  seeds: [0]",
-        f"  primary: {{recipe: {'cnn' if draft.images else 'logistic'}, task: {task}, level: {level}, metric: auroc}}",
+        f"  {declared}",
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import types
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,6 +16,25 @@ from polydx.errors import ConfigError, Problem, counted
 from polydx.params import closest
 
 KeyPath = tuple[str | int, ...]
+
+BOUNDS = {
+    "greater_than": ("gt", "above"),
+    "greater_than_equal": ("ge", "at least"),
+    "less_than": ("lt", "below"),
+    "less_than_equal": ("le", "at most"),
+}
+TYPES = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "string": "text",
+    "path": "text",
+    "list": "a list",
+    "tuple": "a list",
+    "dict": "a section of keys",
+    "model": "a section of keys",
+}
+NOT_WRITTEN = ("*", "[key]")  # stand in places though the user wrote no such key
 
 
 def read_config(path: str | Path) -> Config:
@@ -30,7 +50,7 @@ def read_config(path: str | Path) -> Config:
     try:
         return Config.model_validate(content)
     except ValidationError as error:
-        problems = [_problem(e, lines) for e in error.errors()]
+        problems = list(dict.fromkeys(_problem(e, lines) for e in error.errors()))
         raise ConfigError(f"{counted(len(problems), 'problem')} in {path}", problems) from None
 
 
@@ -95,19 +115,55 @@ def _dotted(path: KeyPath) -> str:
 def _problem(error: Any, lines: Mapping[KeyPath, int]) -> Problem:
     """Turn one pydantic error into a sentence about a key and its line."""
     path, allowed = _walk(error["loc"])
+    if error["type"] in ("union_tag_invalid", "union_tag_not_found"):
+        path = (*path, error["ctx"]["discriminator"].strip("'"))
+    if path not in lines:
+        path = tuple(part for part in path if part not in NOT_WRITTEN)
     known = next((path[:n] for n in range(len(path), 0, -1) if path[:n] in lines), ())
-    where = _dotted(path) or "the file"
+    where = _dotted(tuple(part for part in path if part not in NOT_WRITTEN)) or "the file"
     where += f" (line {lines[known]})" if known else ""
-    if error["type"] == "extra_forbidden":
-        guess = closest(str(path[-1]), allowed)
+    return Problem(where, _sentence(error, str(path[-1]) if path else "", allowed))
+
+
+def _sentence(error: Any, key: str, allowed: list[str]) -> str:
+    """Return what is wrong with the value of a key."""
+    kind, context, found = error["type"], error.get("ctx", {}), error.get("input")
+    if kind == "extra_forbidden":
+        guess = closest(key, allowed)
         hint = f"did you mean '{guess}'?" if guess else f"known here: {', '.join(sorted(allowed))}"
-        return Problem(where, f"unknown key '{path[-1]}'; {hint}")
-    if error["type"] == "missing":
-        return Problem(where, f"'{path[-1]}' is required and not there")
-    message = error["msg"].removeprefix("Value error, ").replace("Input should", "expected: it should")
-    found = error.get("input")
-    shown = f", found {found!r}" if isinstance(found, str | int | float | bool) or found is None else ""
-    return Problem(where, message + shown)
+        return f"unknown key '{key}'; {hint}"
+    if kind in ("missing", "union_tag_not_found"):
+        return f"'{key}' is required and not there"
+    if kind == "union_tag_invalid":
+        return _none_of(key, context["tag"], context["expected_tags"])
+    if kind == "literal_error":
+        return _none_of(key, found, context["expected"])
+    if kind in BOUNDS:
+        name, word = BOUNDS[kind]
+        return f"must be {word} {context[name]:g}, found {_shown(found)}"
+    expected = TYPES.get(kind.split("_")[0]) if kind.endswith(("_type", "_parsing", "_from_float")) else None
+    if expected is not None:
+        return f"must be {expected}, found {_shown(found)}"
+    message = str(error["msg"]).removeprefix("Value error, ").replace("Input should", "must")
+    simple = isinstance(found, str | int | float | bool) or found is None
+    return f"{message}, found {_shown(found)}" if simple else message
+
+
+def _none_of(key: str, found: Any, options: str) -> str:
+    """Return the sentence about a word that is none of the options, which pydantic lists in quotes."""
+    known = re.findall(r"'([^']*)'", options) or [options]
+    guess = closest(found, known) if isinstance(found, str) else None
+    hint = f"did you mean '{guess}'? " if guess else ""
+    return f"{key} is {_shown(found)}; {hint}known: {', '.join(known)}"
+
+
+def _shown(found: Any) -> str:
+    """Return a value as the YAML has it; a list or a section by its sort alone."""
+    if found is None or isinstance(found, bool):
+        return {None: "nothing", True: "true", False: "false"}[found]
+    if isinstance(found, Mapping):
+        return "a section of keys"
+    return "a list" if isinstance(found, list | tuple) else repr(found)
 
 
 def _walk(loc: tuple[str | int, ...]) -> tuple[KeyPath, list[str]]:

@@ -6,6 +6,7 @@ import difflib
 import errno
 import os
 import stat
+import unicodedata
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
@@ -85,11 +86,13 @@ def refusal(error: type[PolydxError], path: Path, found: Sequence[str]) -> Polyd
 def open_file(path: str | Path) -> tuple[Path, bytes]:
     """Return the path and the first bytes of a file that can be read.
 
+    A name whose accents are stored in another way than on the disk finds its file: the path returned is the disk's.
+
     Raises:
         ReadError: missing (close names are suggested), a folder, a link that leads nowhere or to itself, no
             regular file, no permission, empty, or over `MOST_BYTES`.
     """
-    path = Path(path)
+    path = as_stored(Path(path))
     try:
         status = path.stat()
         _check_status(status)
@@ -97,6 +100,29 @@ def open_file(path: str | Path) -> tuple[Path, bytes]:
             return path, file.read(HEAD_BYTES)
     except (OSError, ValueError) as error:
         raise refusal(ReadError, path, [_why_unreadable(path, error)]) from error
+
+
+def as_stored(path: Path) -> Path:
+    """Return a path as the disk spells its accents: a Mac writes 'ä' as 'a' and two dots; unchanged if nothing fits."""
+    if str(path).isascii() or os.path.lexists(path):
+        return path
+    found = Path(path.anchor)
+    for part in path.relative_to(path.anchor).parts:
+        if part.isascii() or os.path.lexists(found / part):
+            found /= part
+            continue
+        try:
+            stored = [name for name in os.listdir(found) if _composed(name) == _composed(part)]
+        except (OSError, ValueError):
+            return path
+        if len(stored) != 1:
+            return path
+        found /= stored[0]
+    return found
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
 
 
 def read_bytes(path: Path) -> bytes:

@@ -21,6 +21,9 @@ from polydx.io.text import number, plain
 AXIS_NAME = re.compile(
     r"\s*[Xx]?([+-]?\d+(?:[.,]\d*)?(?:[eE][+-]?\d+)?)\s*(?:cm\s*\^?\s*\(?-1\)?|cm⁻¹|1/cm)?\s*", re.ASCII
 )
+OTHER_UNIT_NAME = re.compile(
+    r"\s*[Xx]?(\d+(?:[.,]\d*)?)\s*[(\[]?(nm|nanomet\w+|[uµμ]m|m?eV)[)\]]?\s*", re.ASCII | re.IGNORECASE
+)
 COMMENTS = ("#", "%", "//", "[", "sep=")
 LINES_LOOKED_AT = 200
 
@@ -37,6 +40,7 @@ class Header:
         axis: (L,) the wavenumbers these columns name, in their order.
         delimiter: between the cells of the text; None = blanks.
         line: number of the header's line, from 1.
+        unit: of the axis where the names say another one than cm^-1 ('nm'), else None.
     """
 
     names: tuple[str, ...]
@@ -44,6 +48,7 @@ class Header:
     axis: NDArray[np.float64]
     delimiter: str | None = ","
     line: int = 1
+    unit: str | None = None
 
     @property
     def others(self) -> tuple[int, ...]:
@@ -59,12 +64,17 @@ def axis_point(name: str) -> float | None:
 
 
 def header_of(names: Sequence[str], delimiter: str | None = ",", line: int = 1) -> Header | None:
-    """Return the header if at least eight of the names are wavenumbers, else None."""
+    """Return the header if at least eight of the names are wavenumbers, or numbers in another unit, else None."""
     points = {i: p for i, p in enumerate(map(axis_point, names)) if p is not None}
+    unit = None
     if len(points) < MIN_POINTS:
-        return None
+        others = {i: match for i, name in enumerate(names) if (match := OTHER_UNIT_NAME.fullmatch(plain(name)))}
+        if len(others) < MIN_POINTS:
+            return None
+        points = {i: float(match[1].replace(",", ".")) for i, match in others.items()}
+        unit = next(iter(others.values()))[2]
     filled = tuple(name.strip() or f"column {i}" for i, name in enumerate(names, 1))
-    return Header(filled, tuple(points), np.array(list(points.values())), delimiter, line)
+    return Header(filled, tuple(points), np.array(list(points.values())), delimiter, line, unit)
 
 
 def wide_header(text: str) -> Header | None:

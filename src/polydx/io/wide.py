@@ -45,9 +45,10 @@ def wide_spectra(header: Header, rows: Iterable[Row], path: Path, word: str = "l
 
     Raises:
         ReadError: rows of another length than the header, cells that are no numbers, doubtful decimal commas.
-        AxisError: repeated axis points or points out of order.
+        AxisError: an axis in another unit than cm^-1, repeated axis points or points out of order.
         SpectrumError: NaN or infinite intensities.
     """
+    _refuse_other_unit(header, path)
     kept = [(i, cells) for i, cells in rows if any(cell and not cell.isspace() for cell in cells)]
     if not kept:
         raise refusal(ReadError, path, ["has a header with the axis, but no spectrum under it"])
@@ -77,15 +78,24 @@ def checked_wide(
         place: says where row i stood.
 
     Raises:
-        AxisError: see `axis_problems`.
+        AxisError: an axis in another unit than cm^-1; see `axis_problems`.
         SpectrumError: NaN or infinite intensities.
     """
+    _refuse_other_unit(header, path)
     names = [f"column '{header.names[i]}'" for i in header.points]
     axis_found = axis_problems(header.axis, lambda i: names[i])
     found = axis_found + intensity_problems(values, lambda row, point: f"{place(row)}, {names[point]}")
     if found:
         raise refusal(AxisError if axis_found else SpectrumError, path, found)
     return WideSpectra(*oriented(values, header.axis), columns)
+
+
+def _refuse_other_unit(header: Header, path: Path) -> None:
+    """Refuse an axis whose own names say that it is no wavenumber."""
+    if header.unit is not None:
+        first = quoted(header.names[header.points[0]])
+        what = f"the header says that the axis is in {header.unit} ({first}); convert it to cm^-1 (Raman shift)"
+        raise refusal(AxisError, path, [what])
 
 
 def _intensities(header: Header, rows: Sequence[Row], path: Path, word: str) -> NDArray[np.float64]:

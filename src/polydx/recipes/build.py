@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from polydx.config import ClassicalConfig, EnsembleConfig, FeatureConfig, NetworkConfig, RecipeConfig, with_members
+from polydx.config import (
+    ClassicalConfig,
+    EnsembleConfig,
+    FeatureConfig,
+    MemberReference,
+    NetworkConfig,
+    RecipeConfig,
+    with_members,
+)
 from polydx.errors import ConfigError, Problem, counted
 from polydx.recipes.classical import ClassicalRecipe
 from polydx.recipes.ensemble import EnsembleRecipe
@@ -41,9 +49,14 @@ def build_recipes(
     Raises:
         ConfigError: listing every problem of every recipe.
     """
-    checked = with_members({name: _checked(name, config) for name, config in configs.items()})
+    written = {name: _checked(name, config) for name, config in configs.items()}
+    checked = with_members(written)
     sources = Sources(None if data is None else Path(data))
-    problems = [p for name, config in checked.items() for p in _problems(f"recipes.{name}", config, study, sources)]
+    problems = [
+        p
+        for name, config in checked.items()
+        for p in _problems(f"recipes.{name}", _in_place(config, written[name]), study, sources)
+    ]
     if problems:
         raise ConfigError(f"{counted(len(problems), 'problem')} in the recipes", problems)
     return {
@@ -60,6 +73,14 @@ def _checked(name: str, config: Any) -> AnyConfig:
     except ValidationError as error:
         found = [Problem(".".join([f"recipes.{name}", *map(str, e["loc"][1:])]), e["msg"]) for e in error.errors()]
         raise ConfigError(f"{counted(len(found), 'problem')} in recipe '{name}'", found) from None
+
+
+def _in_place(config: AnyConfig, written: AnyConfig) -> AnyConfig:
+    """Return an ensemble with the members written in place alone: those it names are checked under their own names."""
+    if not isinstance(config, EnsembleConfig) or not isinstance(written, EnsembleConfig):
+        return config
+    named = {name for name, member in written.members.items() if isinstance(member, MemberReference)}
+    return config.model_copy(update={"members": {n: m for n, m in config.members.items() if n not in named}})
 
 
 def _problems(where: str, config: AnyConfig, study: Study, sources: Sources) -> list[Problem]:

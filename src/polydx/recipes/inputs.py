@@ -105,13 +105,16 @@ def input_problems(study: Study, steps: StepsByModality, where: str) -> list[Pro
         if not isinstance(modality, Spectra):
             found.append(Problem(at, f"'{name}' holds {modality.kind}; only spectra can be preprocessed so far"))
             continue
-        lacking = int((~study.present(name)).sum())
-        if lacking:
-            found.append(Problem(at, f"{counted(lacking, 'sample')} without '{name}'; this recipe needs it for all"))
+        lacking = study.ids[~study.present(name)]
+        if len(lacking):
+            told = ", ".join(map(str, lacking[:3])) + (", ..." if len(lacking) > 3 else "")
+            what = f"{counted(len(lacking), 'sample')} without '{name}'; this recipe needs it for all: "
+            found.append(Problem(at, f"{what}{told}: fill in the file, or delete the row"))
         try:
             build_pipeline(listed, modality.axis)
         except ConfigError as error:
-            found += error.problems or [Problem(at, error.message)]
+            named = [Problem(f"{at}.{p.where}", p.what) for p in error.problems]
+            found += dict.fromkeys(named or [Problem(at, error.message)])
         except AxisError as error:
             found.append(Problem(at, str(error)))
     return found

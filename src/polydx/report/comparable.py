@@ -47,8 +47,11 @@ def differences(runs: Sequence[Run], names: Sequence[str]) -> list[str]:
 def _how(what: str, first: Any, runs: Sequence[Run], names: Sequence[str], fact: Callable[[Run], Any]) -> str:
     """Return the detail of a difference that a reader can use."""
     if what in ("patients", "samples"):
+        # The same name in another study is another patient.
+        same = [fact(run) & first if run.study["name"] == runs[0].study["name"] else frozenset() for run in runs[1:]]
+        shared = [frozenset().union(*same), *same]  # of the first run: what any other has too
         counts = [
-            f"{name} {len(fact(run))} ({len(fact(run) & first)} shared)" for name, run in zip(names, runs, strict=True)
+            f"{name} {len(fact(run))} ({len(both)} shared)" for name, run, both in zip(names, runs, shared, strict=True)
         ]
         return f": {listed(counts)}"
     if what in ("studies", "splits", "versions of polydx"):

@@ -21,7 +21,9 @@ from polydx.validation.table import read_outcomes
 
 RESAMPLES = 2000
 LEVELS = ("patient", "sample")
-SAMPLE_LEVEL_TASK = "the task is answered for each sample, and samples of one patient may differ"
+SAMPLE_LEVEL_TASK = (
+    "no patient-level figures: the task is answered for each sample, and samples of one patient may differ"
+)
 
 
 class Level(NamedTuple):

@@ -217,8 +217,9 @@ def _clamped(source: Axis, target: Axis, tolerance: float | None) -> Axis:
     if missing:
         held = f"the spectra cover {source[0]:g} to {source[-1]:g} cm^-1"
         raise AxisError(
-            f"{held}; {' and '.join(missing)} cm^-1 is missing and is not extrapolated: crop the wanted axis, "
-            "or leave the spectra out"
+            f"{held}; {' and '.join(missing)} cm^-1 is missing and is not extrapolated: "
+            f"{target[0]:g}-{target[-1]:g} cm^-1 is needed (a model needs all of its axis; a step `resample` may be "
+            "given a shorter one), or leave the spectra out"
         )
     return np.clip(target, source[0], source[-1])
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from polydx.errors import counted
 from polydx.report.blocks import Block, Cell, Notice, Picture, Table, Text
 from polydx.report.figures.curves import calibration_panels
-from polydx.report.sections.common import many, metric_cell, picture, seeds_of, where_of
+from polydx.report.sections.common import many, metric_cell, picture, seeds_of
 from polydx.report.view import View, answers
 from polydx.report.words import listed, metric_name, seeds_phrase
 from polydx.validation.calibration import calibration_curve
@@ -100,11 +104,37 @@ def _curve(view: View, task: str, level: str, outcomes: Outcomes) -> Picture:
 
 
 def _table(view: View, task: str, level: str) -> Table:
-    notes: dict[str, None] = {}
-    rows = []
-    for recipe in view.recipes(task):
-        found = view.figures(recipe, task, level)
-        if found:
-            rows.append([Cell(recipe), *(metric_cell(found[m], notes, where_of(recipe, m)) for m in METRICS)])
+    figures = {recipe: found for recipe in view.recipes(task) if (found := view.figures(recipe, task, level))}
+    rows = [[Cell(recipe), *(metric_cell(found[m], {}, "") for m in METRICS)] for recipe, found in figures.items()]
     caption = f"{task}, {level} level: calibration with 95 % interval{seeds_phrase(seeds_of(view))}."
-    return Table(caption, ["recipe", *map(metric_name, METRICS)], rows, list(notes))
+    return Table(caption, ["recipe", *map(metric_name, METRICS)], rows, footnotes(figures))
+
+
+def footnotes(figures: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return why cells of the table lack something: each reason once a metric, with the recipes unless it is all.
+
+    Args:
+        figures: recipe -> metric -> figure.
+    """
+    told: dict[tuple[str, str], list[str]] = {}
+    for metric in METRICS:
+        for recipe, found in figures.items():
+            for lack in _lacks(found[metric]):
+                told.setdefault((metric, lack), []).append(recipe)
+    notes = []
+    for (metric, lack), recipes in told.items():
+        name = metric_name(metric)
+        whose = "" if len(recipes) == len(figures) else f" of {listed(recipes)}"
+        notes.append(f"{name[0].upper()}{name[1:]}{whose} {lack}.")
+    return notes
+
+
+def _lacks(found: Mapping[str, Any]) -> list[str]:
+    """Return what a figure lacks, as the end of a sentence."""
+    lacks = []
+    if found.get("reason"):
+        lacks.append(f"has no {'estimate' if found.get('estimate') is None else 'interval'}: {found['reason']}")
+    if found.get("undefined") and found.get("low") is not None:
+        resamples = counted(found["undefined"], "resample")
+        lacks.append(f"is not defined in {resamples}, which the interval leaves out: it is too narrow")
+    return lacks

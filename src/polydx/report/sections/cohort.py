@@ -87,7 +87,11 @@ def subgroups(view: View, task: str, level: str, own: Answers) -> list[Block]:
     o = own.outcomes
     overall = float(own.right_share.mean())
     each: list[dict[str, Any]] = rows.to_dict("records")  # type: ignore[assignment]  # column names are text
-    small = [f"{r['group']} ({r['column']}, n = {r['n']})" for r in each if r["patients"] < SMALL_GROUP]
+    small = [
+        f"{r['group']} ({r['column']}, {counted(r['patients'], 'patient')})"
+        for r in each
+        if r["patients"] < SMALL_GROUP
+    ]
     seeds = f", mean of {own.seeds} seeds" if own.seeds > 1 else ""
     caption = (
         f"{task}, {own.recipe}: share of {units(level)} answered rightly by subgroup{seeds}; Wilson 95 % intervals for"

@@ -53,7 +53,8 @@ def metric_cell(found: Mapping[str, Any] | None, notes: dict[str, None], where: 
         return Cell(DASH)
     if found.get("undefined"):
         notes[
-            f"{where}: not defined in {found['undefined']} resamples, which the interval leaves out: it is too narrow."
+            f"{where}: not defined in {counted(found['undefined'], 'resample')}, which the interval leaves out: "
+            "it is too narrow."
         ] = None
     return Cell(number(found["estimate"]), interval(found) or DASH, strong)
 

@@ -183,10 +183,15 @@ def _spectra(view: View) -> list[Block]:
             if not found["classes"]:
                 continue
             people = listed([f"{own['patients']} {name}" for name, own in found["classes"].items()])
+            several = (
+                " A patient with samples of several classes counts in each of them."
+                if view.run.tasks[task].level == "sample"
+                else ""
+            )
             caption = (
                 f"{modality}: mean spectrum of each class of {task} ({people}, patients in brackets in the figure),"
                 " before any preprocessing. Lines: mean of the patients' mean spectra; bands: one standard deviation"
-                " between patients."
+                f" between patients.{several}"
             )
             frame = pd.DataFrame(
                 {"cm-1": found["axis"]}

@@ -28,7 +28,8 @@ def _task(view: View, task: str) -> list[Block]:
     level = view.level(task)
     outcomes = view.outcomes(task, level)
     if outcomes is None:
-        return [Text(f"No figures: {view.reason(task, level)}.")]
+        reason = view.reason(task, level)
+        return [Text(f"{reason[:1].upper()}{reason[1:]}.")]
     shown = view.shown(task)
     own = answers(outcomes, shown)
     blocks: list[Block] = [confusion_picture(view, task, level, own), dots_picture(view, task, level, own)]

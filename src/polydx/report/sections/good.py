@@ -56,6 +56,11 @@ def _headline_text(
     view: View, recipe: str, task: str, level: str, metric: str, figures: dict[str, Any], found: dict[str, Any] | None
 ) -> str:
     classes = listed([f"{count} {name}" for name, count in figures["classes"].items()])
+    several = sum(figures["classes"].values()) - figures["n_patients"]
+    if several and len(figures["classes"]) == 2:
+        classes += f", {several} with both"
+    elif several:
+        classes += ", some with several"
     people = f"{figures['n_patients']} patients ({classes})"
     about = f"{figures['n']} samples of {people}" if level == "sample" else people
     if found is None or found.get("estimate") is None:
