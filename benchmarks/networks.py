@@ -1,6 +1,6 @@
 """Training of 1D networks on a CPU: polydx in float32 and bf16-mixed, against a plain float32 loop over Conv1d.
 
-    python benchmarks/networks.py [--quick] [--threads 2] [--models bacteria_resnet cnn]
+    python benchmarks/networks.py [--quick] [--speed-only] [--threads 2] [--models bacteria_resnet cnn]
 
 Batches of 32 spectra of 900 points. The three loops take turns in short blocks, and a ratio is the median over the
 rounds of (time of the plain block / time of the block next to it), with the quartiles: another job on the machine slows
@@ -182,6 +182,7 @@ def main():
     parser.add_argument("--quick", action="store_true", help="few rounds and epochs, to see that it runs")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--models", nargs="+", choices=PLAIN, default=list(PLAIN))
+    parser.add_argument("--speed-only", action="store_true", help="leave out the comparison of losses")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
@@ -190,7 +191,7 @@ def main():
     print(f"{options.threads} threads; peak matrix product: float32 {rates[0]:.0f} GFLOP/s, bfloat16 {rates[1]:.0f}")
     for name in options.models:
         speeds(name, BATCH * (2 if name == "bacteria_resnet" else 40), rounds)
-    for name in options.models:
+    for name in () if options.speed_only else options.models:
         rows, epochs = (96, 2) if options.quick else (320, 5 if name == "bacteria_resnet" else 20)
         losses(name, rows, epochs, seeds=3)
 

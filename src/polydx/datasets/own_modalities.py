@@ -13,6 +13,7 @@ from polydx.config import ImagesConfig, ModalityConfig, SpectraConfig, TableConf
 from polydx.datasets.axes import same_axis, usual_axis
 from polydx.datasets.own_reading import Reading, column_hint, row_of, told
 from polydx.errors import AxisError, PolydxError, Problem
+from polydx.io.files import as_stored
 from polydx.io.spectra import read_spectra, read_spectra_table
 from polydx.io.tables import read_table
 from polydx.preprocessing.spectra import common_axis, resample_onto
@@ -55,7 +56,7 @@ def read_modality(
 def _paths(reading: Reading, column: str) -> dict[int, Path]:
     """Return row -> file; a backslash, as Windows writes paths, is a slash."""
     cells = reading.table[column]
-    return {i: reading.folder / str(v).replace("\\", "/") for i, v in enumerate(cells) if pd.notna(v)}
+    return {i: as_stored(reading.folder / str(v).replace("\\", "/")) for i, v in enumerate(cells) if pd.notna(v)}
 
 
 def _images(reading: Reading, paths: dict[int, Path], members: Members) -> tuple[Images, RowIndex]:
