@@ -192,7 +192,7 @@ def main():
     for name in options.models:
         speeds(name, BATCH * (2 if name == "bacteria_resnet" else 40), rounds)
     for name in () if options.speed_only else options.models:
-        rows, epochs = (96, 2) if options.quick else (320, 5 if name == "bacteria_resnet" else 20)
+        rows, epochs = (96, 2) if options.quick else (256, 5 if name == "bacteria_resnet" else 20)
         losses(name, rows, epochs, seeds=3)
 
 

@@ -157,6 +157,7 @@ def test_a_trained_model_predicts_files(folder, recipe):
     np.testing.assert_allclose(answers["disease: sick"], expected, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_check_and_inspect_tell_what_a_study_holds(folder):
     done = polydx("check", folder / "study.yaml")
     assert done.returncode == 0, done.stderr
@@ -233,6 +234,7 @@ def test_the_mistakes_of_a_first_user_get_the_one_message_that_helps(folder, wha
     assert not (folder / "out" / "predictions.parquet").exists()
 
 
+@pytest.mark.slow
 def test_bad_usage_ends_with_two_and_help_shows_an_example():
     assert polydx("run").returncode == 2
     assert polydx("fly").returncode == 2
@@ -347,6 +349,7 @@ def test_two_runs_are_needed_to_compare(tmp_path):
     assert (done.returncode, "give two run folders or more" in done.stderr) == (1, True)
 
 
+@pytest.mark.slow
 def test_named_studies_are_listed_and_fetched_from_a_copy(tmp_path, data):
     listed = polydx("data", "list", "--data", data).stdout
     assert str(data / "als-saliva") in listed.replace("\n", "")

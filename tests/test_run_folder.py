@@ -14,6 +14,8 @@ from polydx.errors import ConfigError, ReadError
 from polydx.validation.run_folder import read_run
 from polydx.validation.run_lock import locked
 
+pytestmark = pytest.mark.slow  # whole runs and pages
+
 YAML = """
 study:
   name: folder

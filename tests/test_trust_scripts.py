@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.slow  # whole runs and pages
+
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "benchmarks" / "trust"
 PAGE = "before\n<!-- coverage: begin -->\nreplace me\n<!-- coverage: end -->\nafter\n"

@@ -11,6 +11,8 @@ from polydx.report.compare import write_comparison
 from polydx.study import Task
 from polydx.validation.scores import score_predictions
 
+pytestmark = pytest.mark.slow  # whole runs and pages
+
 
 def test_the_same_study_twice_is_compared_in_pairs(tmp_path):
     a, b = build_run(tmp_path / "a"), build_run(tmp_path / "b", spread=1.0)

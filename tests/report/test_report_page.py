@@ -13,6 +13,8 @@ from polydx.report.sections.calibrated import footnotes
 from polydx.report.sections.compared import in_words
 from polydx.study import Task
 
+pytestmark = pytest.mark.slow  # whole runs and pages
+
 SMEARS = {
     "malignancy": Task(("benign", "malignant"), level="sample"),
     "subtype": Task(("pre-B", "pro-B", "early"), level="sample", parent=("malignancy", "malignant")),

@@ -236,6 +236,7 @@ def test_checks_import_no_torch_and_no_scikit_learn():
     assert done.stdout.strip() == "set()"
 
 
+@pytest.mark.slow
 def test_every_leak_of_the_benchmark_is_dealt_with():
     script = ROOT / "benchmarks" / "trust" / "planted_leaks.py"
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False)
