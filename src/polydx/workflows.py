@@ -15,7 +15,7 @@ from polydx import __version__
 from polydx.config import ClassicalConfig, Config, ImagesConfig, ModalityConfig, ValidationConfig
 from polydx.datasets.catalogue import build_study
 from polydx.errors import ConfigError, Problem
-from polydx.io.config_file import read_config
+from polydx.io.config_file import read_config, read_variants
 from polydx.params import unknown
 from polydx.progress import Progress, Silent
 from polydx.recipes.protocol import Recipe
@@ -51,9 +51,10 @@ def prepare(
     data: str | Path | None = None,
     recipes: Sequence[str] = (),
     seeds: Sequence[int] = (),
+    variant: str | None = None,
     progress: Progress | None = None,
 ) -> Prepared:
-    """Read a study.yaml and its data, and check everything that can be checked before a fit.
+    """Read a study.yaml, or one of its variants, and its data, and check everything that can be checked before a fit.
 
     Raises:
         ConfigError, StudyError, ReadError, LeakageError: each says what is wrong, where, and what to do.
@@ -61,7 +62,7 @@ def prepare(
     from polydx.validation.checks import check_study
 
     progress = progress or Silent()
-    whole = read_config(path)
+    whole = _variant(path, variant)
     config = _narrowed(whole, recipes, seeds)
     progress.say(f"reading {config.study.dataset or config.study.samples}")
     study = build_study(config.study, Path(path).parent, data)
@@ -76,12 +77,23 @@ def prepare(
     return Prepared(_resolved(config, Path(path).parent), study, check_study(study, first), folds, notes)
 
 
-def check(path: str | Path, *, data: str | Path | None = None, progress: Progress | None = None) -> Prepared:
+def variants(path: str | Path) -> list[str]:
+    """Return the names of the variants of a study.yaml; none if it has no `variants:`."""
+    return list(read_variants(path))
+
+
+def check(
+    path: str | Path,
+    *,
+    data: str | Path | None = None,
+    variant: str | None = None,
+    progress: Progress | None = None,
+) -> Prepared:
     """Do everything a run does before its first fit: read, build every recipe, split, look for leakage."""
     from polydx.recipes.build import build_recipes
     from polydx.validation.checks import pretraining
 
-    prepared = prepare(path, data=data, progress=progress)
+    prepared = prepare(path, data=data, variant=variant, progress=progress)
     config, study = prepared.config, prepared.study
     built = build_recipes(config.recipes, study, config.validation.threads_per_fit, data)
     _cheap_recipe(config, study)
@@ -95,44 +107,100 @@ def run(
     out: str | Path | None = None,
     recipes: Sequence[str] = (),
     seeds: Sequence[int] = (),
+    variants: Sequence[str] = (),
     jobs: int | None = None,
     progress: Progress | None = None,
 ) -> Path:
     """Cross-validate every recipe on the same folds, and write the run folder with its report.
 
-    Started again on the same folder, it takes the folds that are there and computes the rest.
+    Started again on the same folder, it takes the folds that are there and computes the rest. Every variant of a
+    study.yaml gets a run folder of its own below `out`, and compare.html sets them side by side.
 
     Args:
         path: study.yaml.
         data: folder of the named studies.
-        out: run folder; `runs/<study>` if not given.
+        out: run folder; `runs/<study>` if not given, and with variants `runs/<name of the file>`.
         recipes: names to run; all if empty.
         seeds: in place of the YAML's.
+        variants: names of those to run; all if empty.
         jobs: fits side by side; the number of cores if not given. Results do not depend on it.
         progress: told how far it is.
 
     Returns:
-        The run folder.
+        The run folder, or the folder of the variants' run folders.
+
+    Raises:
+        ConfigError: no such variant, or a recipe that no variant has.
     """
+    progress = progress or Silent()
+    found = read_variants(path)
+    chosen = list(variants) or list(found)
+    for name in chosen:
+        _variant(path, name)
+    target = None if out is None else Path(out)
+    if not chosen:
+        return _run(path, None, data=data, out=target, recipes=recipes, seeds=seeds, jobs=jobs, progress=progress)
+    target = target or Path("runs") / Path(path).stem
+    folders = []
+    for name in chosen:
+        kept = [recipe for recipe in recipes if recipe in found[name].recipes]
+        if recipes and not kept:
+            progress.say(f"variant {name}: left out, it has no recipe {', '.join(recipes)}")
+            continue
+        progress.say(f"variant {name}")
+        folders.append(
+            _run(path, name, data=data, out=target / name, recipes=kept, seeds=seeds, jobs=jobs, progress=progress)
+        )
+    if not folders:
+        raise ConfigError(f"no variant of {path} has a recipe {', '.join(recipes)}")
+    if len(folders) > 1:
+        compare(folders, out=target)
+    return target
+
+
+def _variant(path: str | Path, name: str | None) -> Config:
+    """Return a study.yaml as it stands, or one of its variants."""
+    if name is None:
+        return read_config(path)
+    found = read_variants(path)
+    if name not in found:
+        what = unknown("variant", name, found) if found else "the study has no `variants:`"
+        raise ConfigError("the study has no such variant", [Problem("--variant", what)])
+    return found[name]
+
+
+def _run(
+    path: str | Path,
+    variant: str | None,
+    *,
+    data: str | Path | None,
+    out: Path | None,
+    recipes: Sequence[str],
+    seeds: Sequence[int],
+    jobs: int | None,
+    progress: Progress,
+) -> Path:
+    """Cross-validate one study.yaml, or one variant of it, into one run folder."""
     from polydx.recipes.build import build_recipes
+    from polydx.recipes.elsewhere import keep_pretrained
     from polydx.validation.checks import findings_json, refuse
     from polydx.validation.cross_validation import cross_validate
     from polydx.validation.run_folder import check_folder, finish_run, start_run
     from polydx.validation.run_lock import locked
 
-    progress = progress or Silent()
-    prepared = prepare(path, data=data, recipes=recipes, seeds=seeds, progress=progress)
+    prepared = prepare(path, data=data, recipes=recipes, seeds=seeds, variant=variant, progress=progress)
     config, study = prepared.config, prepared.study
     refuse(prepared.findings)
-    built = build_recipes(config.recipes, study, config.validation.threads_per_fit, data)
+    folder = out if out is not None else Path("runs") / study.name
+    built = build_recipes(config.recipes, study, config.validation.threads_per_fit, data, folder / "pretrained")
     if not built:
         raise ConfigError(f"{path} has no `recipes:`: name at least one")
     cheap = _cheap_recipe(config, study)
-    folder = Path(out) if out is not None else Path("runs") / study.name
     jobs = jobs or os.cpu_count() or 1
     check_folder(folder, study)
     with locked(folder):
         start_run(folder, config, study, findings_json(prepared.findings))
+        keep_pretrained(built.values(), study, jobs, progress)
         progress.begin("fits", len(built) * sum(map(len, prepared.folds.values())))
         result = cross_validate(
             study,
@@ -239,6 +307,7 @@ def train(
     out: str | Path,
     data: str | Path | None = None,
     seed: int = 0,
+    variant: str | None = None,
     progress: Progress | None = None,
 ) -> Path:
     """Fit one recipe on all patients and write the model as a folder of data.
@@ -252,7 +321,7 @@ def train(
     from polydx.validation.checks import refuse
 
     progress = progress or Silent()
-    prepared = prepare(path, data=data, recipes=[recipe], progress=progress)
+    prepared = prepare(path, data=data, recipes=[recipe], variant=variant, progress=progress)
     refuse(prepared.findings)
     study, threads = prepared.study, os.cpu_count() or 1
     built = build_recipes(prepared.config.recipes, study, threads, data)[recipe]

@@ -32,7 +32,8 @@ from polydx.config.recipes import (
 )
 from polydx.config.study import ImagesConfig, ModalityConfig, SpectraConfig, StudyConfig, TableConfig, TaskConfig
 from polydx.config.validation import MetricName, PrimaryConfig, SplitName, ValidationConfig
-from polydx.config.whole import Config
+from polydx.config.variants import merge_patch
+from polydx.config.whole import Config, VariantConfig
 
 __all__ = [
     "ALL_TASKS",
@@ -71,5 +72,7 @@ __all__ = [
     "TrainingConfig",
     "Unfreeze",
     "ValidationConfig",
+    "VariantConfig",
+    "merge_patch",
     "with_members",
 ]
