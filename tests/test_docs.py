@@ -198,7 +198,7 @@ def test_files_of_a_run_are_documented():
     level = marked_tables(text, "keys")["level"]
     assert [name for c in level for name in re.findall(r"`(\w+)`", c[0])] == list(METRICS)
     keys = {name for c in marked_tables(text, "keys")["metrics"] for name in re.findall(r"`(\w+)`", c[0])}
-    source = inspect.getsource(importlib.import_module("polydx.workflows")._metrics)
+    source = inspect.getsource(importlib.import_module("polydx.workflows.running")._metrics)
     assert keys == set(re.findall(r'^        "(\w+)":', source, flags=re.MULTILINE))
 
 
