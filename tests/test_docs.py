@@ -307,7 +307,9 @@ def test_results_are_filled_in_and_say_how_to_get_them(path):
     tables = list(script().BLOCK.finditer(text))
     assert tables
     for found in tables:
-        assert f"--out {found['run']}\n" in text, f"no command for {found['run']}"
+        folder, _, variant = found["run"].partition("/")[2].partition("/")
+        assert f"--out runs/{folder}\n" in text, f"no command for {found['run']}"
+        assert not variant or f"`{variant}`" in text, f"{found['run']} is not said to be a variant"
         assert "95 % interval" in found[0]
         cells = [
             c.strip()
