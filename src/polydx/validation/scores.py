@@ -79,8 +79,8 @@ def figures_table(recipes: Mapping[str, Any]) -> pd.DataFrame:
         recipes: the `recipes` of metrics.json, or of what `score_predictions` returns.
 
     Returns:
-        Columns `recipe`, `task`, `level`, `metric`, `estimate`, `low` and `high` (95 %), `method`; NaN where there is no
-        estimate or interval. Figures of single classes (`per_class`) are left out.
+        Columns `recipe`, `task`, `level`, `metric`, `estimate`, `low` and `high` (95 %), `method`; NaN where there is
+        no estimate or interval. Figures of single classes (`per_class`) are left out.
     """
     rows = [
         (recipe, task, level, metric, found["estimate"], found.get("low"), found.get("high"), found.get("method"))
