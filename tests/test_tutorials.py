@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import runpy
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import nbformat
@@ -14,6 +16,7 @@ import pytest
 
 import polydx
 from polydx.datasets.simulated import Instrument, simulate_cohort
+from test_docs import slugs
 
 TUTORIALS = Path(__file__).parent.parent / "docs" / "tutorials"
 NOTEBOOKS = sorted(TUTORIALS.glob("*.ipynb"))
@@ -85,8 +88,33 @@ def test_code_is_explained_and_links_lead_somewhere(path):
     assert "simulated" in cells[0].source
     prose = [cell.source for cell in cells if cell.cell_type == "markdown"]
     assert len(prose) >= 8
-    for target in re.findall(r"\]\(([^)\s#]+)", "\n".join(prose)):
-        assert (path.parent / target).is_file(), target
+    for target in re.findall(r"\]\(([^)\s]+)\)", "\n".join(prose)):
+        name, _, anchor = target.partition("#")
+        assert (path.parent / name).is_file(), target
+        assert not anchor or anchor in slugs((path.parent / name).read_text(encoding="utf-8")), target
+
+
+class Page(SimpleNamespace):
+    """What MkDocs tells a hook of a page: where it is written, and where it will lie."""
+
+    def url_relative_to(self, other: Page) -> str:
+        return f"from {other.src_uri} to {self.src_uri}"
+
+
+def test_links_of_a_notebook_lead_to_pages_of_the_site():
+    found = runpy.run_path(str(TUTORIALS / "links.py"))["on_page_content"]
+    uris = ("tutorials/one.ipynb", "tutorials/two.ipynb", "validation.md")
+    pages = {uri: Page(src_uri=uri) for uri in uris}
+    files = SimpleNamespace(get_file_from_path=pages.get)
+    html = '<a href="two.ipynb">2</a> <a href="../validation.md#checks">v</a> <a href="https://a.org/b.md">out</a>'
+    page = SimpleNamespace(file=pages[uris[0]])
+    assert found(html, page=page, files=files, config=None) == (
+        '<a href="from tutorials/one.ipynb to tutorials/two.ipynb">2</a> '
+        '<a href="from tutorials/one.ipynb to validation.md#checks">v</a> <a href="https://a.org/b.md">out</a>'
+    )
+    assert found(html, page=SimpleNamespace(file=pages[uris[2]]), files=files) == html
+    with pytest.raises(ValueError, match=r"one.ipynb links to gone.md, which is no page of the guide"):
+        found('<a href="gone.md">x</a>', page=page, files=files)
 
 
 @pytest.mark.slow
