@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -251,3 +252,20 @@ def test_a_study_that_is_not_there_is_told_where_it_is_named(make_study, tmp_pat
         build_recipes({"net": CONFIG | {"pretrain": SIMCLR | {"dataset": "covid-saliva"}}}, study, data=tmp_path)
     with pytest.raises(ConfigError, match="give either `dataset: NAME` or `study"):
         recipe(study, pretrain=SIMCLR | {"dataset": "covid-saliva", "study": {"dataset": "als-saliva"}})
+
+
+@pytest.mark.parametrize(("given", "expected"), [({}, 5), ({"threads": 1}, 1)])
+def test_the_command_fits_on_all_cores_unless_told_how_many(given, expected, tmp_path, monkeypatch):
+    from polydx import workflows
+
+    asked = []
+    monkeypatch.setattr(workflows.os, "cpu_count", lambda: 5)
+    monkeypatch.setattr(module, "pretrain", lambda *a: asked.append(a[3]) or SimpleNamespace(notes=["told"]))
+    monkeypatch.setattr(module, "save_pretrained", lambda *_: None)
+    (tmp_path / "study.yaml").write_text(
+        "study: {dataset: simulated-tumour, options: {patients: 21, spectra_per_patient: 1, points: 32}}\n"
+        "recipes: {net: {kind: network, backbones: {raman: cnn}, pretrain: {method: simclr}}}\n"
+    )
+    out = tmp_path / "w.safetensors"
+    assert workflows.pretrain(tmp_path / "study.yaml", recipe="net", out=out, **given) == (out, ["told"])
+    assert asked == [expected]
