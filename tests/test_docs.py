@@ -169,7 +169,7 @@ def test_backbones_necks_augmentations_and_losses_are_documented():
 
 def test_splits_checks_and_options_of_datasets_are_documented():
     from polydx.datasets.catalogue import DATASETS
-    from polydx.datasets.simulated import simulate_cohort
+    from polydx.datasets.simulated import Instrument, simulate_cohort
     from polydx.splits.make import SPLITS
 
     text = page("validation.md")
@@ -186,6 +186,7 @@ def test_splits_checks_and_options_of_datasets_are_documented():
         assert (name in tables) == bool(options), name
         if options:
             assert_documented(tables[name], options, name)
+    assert_documented(tables["instrument"], parameters(Instrument), "instrument")
 
 
 def test_files_of_a_run_are_documented():

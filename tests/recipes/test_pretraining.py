@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -344,3 +345,20 @@ def test_of_several_tasks_one_is_named_to_be_mapped(make_study, elsewhere, monke
     with pytest.raises(ConfigError, match="which task of 'others' is mapped\\? Name one of disease, more"):
         recipe(study, head="mapped", pretrain=section)
     assert recipe(study, head="mapped", pretrain=section | {"task": "disease"}).fit(study, 0).mapping is not None
+
+
+@pytest.mark.parametrize(("given", "expected"), [({}, 5), ({"threads": 1}, 1)])
+def test_the_command_fits_on_all_cores_unless_told_how_many(given, expected, tmp_path, monkeypatch):
+    from polydx import workflows
+
+    asked = []
+    monkeypatch.setattr(workflows.os, "cpu_count", lambda: 5)
+    monkeypatch.setattr(module, "pretrain", lambda *a: asked.append(a[3]) or SimpleNamespace(notes=["told"]))
+    monkeypatch.setattr(module, "save_pretrained", lambda *_: None)
+    (tmp_path / "study.yaml").write_text(
+        "study: {dataset: simulated-tumour, options: {patients: 21, spectra_per_patient: 1, points: 32}}\n"
+        "recipes: {net: {kind: network, backbones: {raman: cnn}, pretrain: {method: simclr}}}\n"
+    )
+    out = tmp_path / "w.safetensors"
+    assert workflows.pretrain(tmp_path / "study.yaml", recipe="net", out=out, **given) == (out, ["told"])
+    assert asked == [expected]

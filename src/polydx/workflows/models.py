@@ -61,9 +61,19 @@ def pretrain(
     out: str | Path,
     data: str | Path | None = None,
     seed: int = 0,
+    threads: int | None = None,
     progress: Progress | None = None,
 ) -> tuple[Path, list[str]]:
     """Pretrain the backbones of a network recipe on all patients of a study, as its `pretrain:` section says.
+
+    Args:
+        path: study.yaml.
+        recipe: a network with a `pretrain:` section.
+        out: the weights file, .safetensors.
+        data: folder of the named studies.
+        seed: of weights, batches and views.
+        threads: of the fit; the number of cores if not given. Another number gives slightly other weights.
+        progress: told how far it is.
 
     Returns:
         The weights file, whose manifest names the patients and measurements seen, and what the fit noted.
@@ -82,7 +92,7 @@ def pretrain(
         raise ConfigError(f"recipe '{recipe}' is of kind {wanted.kind}; only a network can be pretrained")
     study = build_study(config.study, Path(path).parent, data)
     progress.say(f"pretraining {recipe} on {len(study)} samples of {len(study.patient_codes[1])} patients")
-    fitted = fit_pretrained(study, wanted, seed, os.cpu_count() or 1)
+    fitted = fit_pretrained(study, wanted, seed, threads or os.cpu_count() or 1)
     target = Path(out)
     save_pretrained(target, fitted)
     return target, fitted.notes
