@@ -7,8 +7,9 @@ from sklearn.metrics import log_loss
 
 from polydx.errors import ConfigError, StudyError
 from polydx.models.network import build_network
+from polydx.models.seeding import OwnStream
 from polydx.training.freezing import freeze, train_mode
-from polydx.training.loop import fit
+from polydx.training.loop import Fit, fit
 from polydx.training.losses import LearnedTaskWeights
 from polydx.training.monitor import patient_mean
 from polydx.training.options import TrainingOptions
@@ -325,3 +326,47 @@ def test_the_number_of_threads_is_given_back():
     assert torch.get_num_threads() == before
     with pytest.raises(ConfigError, match="at least 1"), limited_threads(0):
         pass
+
+
+def test_fits_that_take_turns_give_what_each_gives_alone():
+    """Batches, schedule, early stopping, unfreezing and every random stream belong to the fit."""
+    jitter = {"raman": lambda x, g: x + 0.1 * torch.randn(x.shape, generator=g)}
+    plans = [
+        (3, TrainingOptions(epochs=4, batch_size=16, schedule="onecycle", mixup=0.5)),
+        (7, TrainingOptions(epochs=6, batch_size=8, lr=0.05, patience=1, oversample="patient", unfreeze_every=2)),
+    ]
+
+    def fits():
+        nets = [network(seed, dropout=0.5) for seed, _ in plans]
+        return nets, [
+            Fit(net, rows(40, seed), rows(20, 1), options, seed=seed, augment=jitter)
+            for net, (seed, options) in zip(nets, plans, strict=True)
+        ]
+
+    alone, runs = fits()
+    for run in runs:
+        while not run.finished:
+            run.epoch()
+    together, turns = fits()
+    while not all(run.finished for run in turns):
+        for run in turns:
+            if not run.finished:
+                torch.rand(3)
+                run.epoch()
+    assert [run.finish() for run in runs] == [run.finish() for run in turns]
+    assert [weights(net) for net in alone] == [weights(net) for net in together]
+    once = network(3, dropout=0.5)
+    fit(once, rows(40, 3), rows(20, 1), plans[0][1], seed=3, augment=jitter)
+    assert weights(once) == weights(alone[0])
+
+
+def test_a_stream_of_ones_own_goes_on_where_it_stood():
+    stream, found = OwnStream(5), []
+    for _ in range(3):
+        torch.rand(2)
+        before = torch.get_rng_state()
+        with stream.borrowed():
+            found.append(torch.rand(4))
+        assert torch.equal(before, torch.get_rng_state())
+    expected = torch.rand(12, generator=torch.Generator().manual_seed(5))
+    assert torch.equal(torch.cat(found), expected)
