@@ -82,9 +82,7 @@ def fit(
         StudyError: fewer than two labelled rows, no labelled monitor row, or a label beyond the classes of its head.
         ConfigError: every parameter is frozen, or the loss stopped being a finite number.
     """
-    run = Fit(
-        network, train, monitor, options, seed=seed, losses=losses, task_weights=task_weights, augment=augment
-    )
+    run = Fit(network, train, monitor, options, seed=seed, losses=losses, task_weights=task_weights, augment=augment)
     while not run.finished:
         epoch = len(run.history.epochs)
         row = run.epoch()
