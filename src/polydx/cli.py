@@ -48,6 +48,7 @@ def check(study: StudyFile, data: DataDir = None) -> None:
     with terminal.progress() as progress:
         prepared = workflows.check(study, data=data, progress=progress)
     terminal.print_study(prepared.study)
+    terminal.print_sizes(prepared.sizes)
     terminal.print_findings(prepared.findings)
     if any(f.severity == "error" for f in prepared.findings):
         raise typer.Exit(1)

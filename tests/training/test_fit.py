@@ -167,6 +167,29 @@ def test_mixup_within_classes_is_part_of_the_seeded_stream():
     assert weights(first) == weights(second) != weights(without)
 
 
+def test_certain_probabilities_as_labels_train_like_codes():
+    x, y = spectra(40, 0)
+    options = TrainingOptions(epochs=2, batch_size=16)
+    hard, soft = network(), network()
+    fit(hard, tensor_set({"raman": x}, {"als": y}), rows(20, 1), options, seed=0)
+    fit(soft, tensor_set({"raman": x}, {"als": np.eye(2)[y]}), rows(20, 1), options, seed=0)
+    for key, value in hard.state_dict().items():
+        torch.testing.assert_close(soft.state_dict()[key], value, atol=1e-4, rtol=1e-3)
+
+
+def test_augmentation_sees_the_rows_to_learn_from_and_no_others():
+    seen = []
+
+    def mark(x, generator):
+        seen.append(x.clone())
+        return x
+
+    train, options = rows(40, 0), TrainingOptions(epochs=1, batch_size=16)
+    fit(network(), train, rows(20, 1), options, seed=0, augment={"raman": mark})
+    passed = torch.cat(seen).flatten(1)
+    assert sorted(map(tuple, passed.tolist())) == sorted(map(tuple, train.inputs["raman"].flatten(1).tolist()))
+
+
 def test_rows_with_the_same_labels_in_every_task_are_one_group():
     found = label_groups(tensor_set({"r": np.zeros((4, 3))}, {"a": [0, 0, 1, 0], "b": [1, 1, 1, -1]})).tolist()
     assert found[0] == found[1]
@@ -267,6 +290,7 @@ def with_labels(**labels):
         (with_labels(als=[0, 1, 0, 1]), with_labels(als=[-1] * 4), "at least 1 labelled monitor rows"),
         (with_labels(other=[0, 1, 0, 1]), None, "no labels for the tasks of the network: als"),
         (with_labels(als=[0, 1, 2, 0]), None, "has the class code 2, its head 2 classes"),
+        (with_labels(als=np.full((4, 3), 1 / 3)), None, "has probabilities of 3 classes, its head 2"),
     ],
 )
 def test_rows_that_cannot_be_fitted_are_refused(train, monitor, message):

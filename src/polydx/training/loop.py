@@ -256,6 +256,10 @@ def _check_labels(network: Network, rows: TensorSet, which: str, *, least: int) 
             raise StudyError(
                 f"task {task!r} of the {which} rows has the class code {highest}, its head {classes} classes"
             )
+        if labels.ndim == 2 and labels.shape[1] != classes:
+            raise StudyError(
+                f"task {task!r} of the {which} rows has probabilities of {labels.shape[1]} classes, its head {classes}"
+            )
     found = len(_labelled_rows(network, rows))
     if found < least:
         raise StudyError(f"a fit needs at least {least} labelled {which} rows, but there are {found}")
