@@ -214,6 +214,16 @@ def test_check_and_inspect_tell_what_a_study_holds(folder):
     assert "16 samples of 8 patients" in polydx("data", "inspect", folder / "study.yaml").stdout
 
 
+@pytest.mark.slow
+def test_check_tells_how_large_each_network_is(folder):
+    yaml = folder / "study.yaml"
+    network = "  net: {kind: network, backbones: {raman: {name: mlp, hidden: [4], points: 10}}}"
+    yaml.write_text(yaml.read_text().replace("recipes:\n", f"recipes:\n{network}\n"))
+    done = polydx("check", yaml)
+    assert done.returncode == 0, done.stderr
+    assert "recipe net: 54 parameters, 48 multiply-adds an input" in done.stdout
+
+
 def mangle(folder: Path, what: str) -> tuple[str, str]:
     """Make one mistake of a first user; return the error class and what its message must say."""
     table = pd.read_csv(folder / "samples.csv", dtype=str)

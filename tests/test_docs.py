@@ -125,6 +125,15 @@ def test_every_preprocessing_step_is_documented_with_its_parameters():
             assert_documented(rows_below(body, 0), expected, name)
 
 
+def test_the_sizes_of_the_backbones_are_what_they_are():
+    from polydx.models.backbones import BACKBONES, build_backbone
+    from polydx.models.summary import summarise
+
+    told = {code(row[0]): row[1:] for row in marked_tables(page("models.md"), "sizes")["backbones"]}
+    sizes = {name: summarise(build_backbone(name, 1, 1), (1, 900)) for name in BACKBONES}
+    assert told == {name: [f"{size.parameters:,}", f"{size.multiply_adds:,}"] for name, size in sizes.items()}
+
+
 def test_every_classical_model_is_documented_with_its_defaults():
     from polydx.recipes.catalogue import ESTIMATORS
 

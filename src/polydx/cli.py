@@ -59,6 +59,7 @@ def check(study: StudyFile, data: DataDir = None) -> None:
         if variant is not None:
             terminal.line(f"variant {variant}:")
         terminal.print_study(prepared.study)
+        terminal.print_sizes(prepared.sizes)
         terminal.print_findings(prepared.findings)
         findings += prepared.findings
     if any(f.severity == "error" for f in findings):

@@ -101,6 +101,12 @@ def print_study(study: Any) -> None:
         line(f"  note: {note}")
 
 
+def print_sizes(sizes: Mapping[str, Any]) -> None:
+    """Print how large each network is, one a line."""
+    for name, size in sizes.items():
+        line(f"  recipe {name}: {size.parameters:,} parameters, {size.multiply_adds:,} multiply-adds an input")
+
+
 def print_findings(findings: list[Any]) -> None:
     """Print the findings of the checks, one a line."""
     for f in findings:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ class Prepared:
         findings: of the integrity and leakage checks.
         folds: seed -> folds.
         notes: what overrides changed, one sentence each.
+        sizes: network recipe -> parameters and multiply-adds; `check` alone counts them.
     """
 
     config: Config
@@ -40,6 +41,7 @@ class Prepared:
     findings: list[Any]
     folds: dict[int, list[Fold]]
     notes: list[str]
+    sizes: dict[str, Any] = field(default_factory=dict)
 
 
 def prepare(
@@ -89,7 +91,16 @@ def check(
     config, study = prepared.config, prepared.study
     built = build_recipes(config.recipes, study, config.validation.threads_per_fit, data)
     cheap_recipe(config, study)
-    return replace(prepared, findings=[*pretraining(study, built), *prepared.findings])
+    findings = [*pretraining(study, built), *prepared.findings]
+    return replace(prepared, findings=findings, sizes=_sizes(config, study))
+
+
+def _sizes(config: Config, study: Study) -> dict[str, Any]:
+    if all(recipe.kind != "network" for recipe in config.recipes.values()):
+        return {}  # without importing torch
+    from polydx.recipes.sizes import network_sizes
+
+    return network_sizes(config.recipes, study)
 
 
 def variants(path: str | Path) -> list[str]:
