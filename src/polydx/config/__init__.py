@@ -16,6 +16,7 @@ from polydx.config.composed import (
 )
 from polydx.config.recipes import (
     ALL_TASKS,
+    IMAGENET,
     Channels,
     ClassicalConfig,
     ErrorCosts,
@@ -36,6 +37,7 @@ from polydx.config.whole import Config
 
 __all__ = [
     "ALL_TASKS",
+    "IMAGENET",
     "Channels",
     "ClassicalConfig",
     "Config",

@@ -53,7 +53,7 @@ def _elsewhere(described: str, sources: Sources, axes: tuple[tuple[str, bytes], 
 
 
 def _before(config: NetworkConfig) -> Seen:
-    return Seen() if config.init is None else read_source(config.init).seen
+    return Seen() if config.init is None else read_source(config.init, config).seen
 
 
 def other_study(config: NetworkConfig, sources: Sources) -> Study:

@@ -91,7 +91,7 @@ class NetworkRecipe:
 
     def seen_before(self) -> Seen:
         """Return whom the weights it starts from have seen: those of `init`, and of a pretraining on another study."""
-        found = Seen() if self.schema.init is None else read_source(self.schema.init).seen
+        found = Seen() if self.schema.init is None else read_source(self.schema.init, self.schema).seen
         if self.schema.pretrain is not None and self.schema.pretrain.study is not None:
             found = found | seen_in(other_study(self.schema, self.sources), self.modalities)
         return found
@@ -113,7 +113,7 @@ class NetworkRecipe:
     def start(self, study: Study, seed: int) -> Start:
         """Fit the preprocessing, build the network, and give it the weights of `init` and `pretrain`."""
         schema, init = self.schema, self.schema.init
-        source = None if init is None else read_source(init)
+        source = None if init is None else read_source(init, schema)
         steps, scales = channel_steps(schema), None
         if source is not None and init is not None:
             own = {n: channel_pipelines(listed, study.spectra(n).axis, n)[0].axis_out for n, listed in steps.items()}
@@ -237,7 +237,7 @@ def origins(config: NetworkConfig, sources: Sources) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if config.init is not None:
         digest = hashlib.sha256()
-        for key, value in sorted(read_source(config.init).state.items()):
+        for key, value in sorted(read_source(config.init, config).state.items()):
             digest.update(key.encode() + value.contiguous().numpy().tobytes())
         found["init_digest"] = digest.hexdigest()
     if config.pretrain is not None and config.pretrain.study is not None:

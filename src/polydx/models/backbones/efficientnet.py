@@ -102,7 +102,7 @@ def _pad_evenly(net: Any) -> None:
 
 def _published(stages: dict[str, nn.Module]) -> dict[str, str]:
     """Name the keys as torchvision does: stage i is features.i, the parts of a block are numbered."""
-    names = {}
+    names: dict[str, str] = {}
     for index, (stage, blocks) in enumerate(stages.items()):
         if isinstance(blocks, nn.Sequential) and not hasattr(blocks, "conv"):
             for number, block in enumerate(blocks):
@@ -114,7 +114,7 @@ def _published(stages: dict[str, nn.Module]) -> dict[str, str]:
 
 def _published_block(own: str, theirs: str, block: Any) -> dict[str, str]:
     parts = PARTS if block.expand_ratio != 1 else PARTS[1:]
-    names = {}
+    names: dict[str, str] = {}
     for number, (first, second) in enumerate(parts):
         ends = ("fc1", "fc2") if first == "_se_reduce" else ("0", "1")
         names |= {f"{own}.{part}": f"{theirs}.{number}.{end}" for part, end in zip((first, second), ends, strict=True)}

@@ -58,7 +58,7 @@ class Tokens(nn.Module):
         positions = self.positions.transpose(1, 2)  # (1, D, 1 + T)
         if grid == self.grid:
             return positions
-        learned = positions[:, :, 1:].unflatten(2, self.grid)
+        learned = positions[:, :, 1:].reshape(1, -1, *self.grid)
         mode = "linear" if len(grid) == 1 else "bicubic"
         return torch.cat([positions[:, :, :1], functional.interpolate(learned, grid, mode=mode).flatten(2)], dim=2)
 
