@@ -20,9 +20,11 @@ SMALL = {
     "resnet": {"depth": 10, "width": 0.125},
     "se_resnet": {"depth": 26},
     "densenet": {"layers": [1, 2, 1], "growth": 4, "width": 8},
+    "efficientnet": {"width": 0.25},
     "vgg": {"depth": 11, "width": 0.1},
     "bacteria_resnet": {"width": 6, "stem_width": 4, "blocks": 1},
     "transformer": {"width": 16, "layers": 2, "heads": 2},
+    "vit": {"width": 16, "layers": 2, "heads": 2, "points": 64, "output": "patches"},
 }
 HEADS = {
     "short": {"classes": 2},
@@ -201,6 +203,12 @@ def test_seeding_gives_the_global_stream_back():
         ("vgg", {"dilations": [1, 2]}, "five dilations"),
         ("bacteria_resnet", {"kernel": 4}, "odd kernel"),
         ("transformer", {"width": 30}, "that `heads` and 4 divide"),
+        ("efficientnet", {"size": "b8"}, "unknown size of the efficientnet 'b8'"),
+        ("efficientnet", {"drop_path": 1.0}, "`drop_path` must be from 0 up to"),
+        ("vit", {"width": 30}, "a width that `heads` divides"),
+        ("vit", {"points": 8}, "a patch from 1 to `points`"),
+        ("vit", {"output": "token"}, "unknown output of the vit 'token'"),
+        ("resnet", {"squeeze": 0}, "`squeeze` divides the channels"),
     ],
 )
 def test_impossible_options_are_refused(name, options, message):
@@ -225,7 +233,7 @@ def test_an_unknown_stage_is_refused_with_the_known_ones():
         small("cnn").resume(torch.zeros(2, 1, 100), "stage9")
 
 
-@pytest.mark.parametrize("name", ["vgg", "transformer"])
+@pytest.mark.parametrize("name", ["vgg", "transformer", "vit"])
 def test_an_input_too_short_is_refused(name):
     with pytest.raises(ConfigError, match="an input of 10 points is too small"):
         small(name).map_shape((1, 10))

@@ -16,6 +16,7 @@ from polydx.config.composed import (
 )
 from polydx.config.recipes import (
     ALL_TASKS,
+    IMAGENET,
     Channels,
     ClassicalConfig,
     ErrorCosts,
@@ -37,6 +38,7 @@ from polydx.config.whole import Config, VariantConfig
 
 __all__ = [
     "ALL_TASKS",
+    "IMAGENET",
     "Channels",
     "ClassicalConfig",
     "Config",

@@ -11,6 +11,7 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
+    PlainValidator,
     Tag,
     model_validator,
 )
@@ -138,17 +139,36 @@ class TrainingConfig(FitConfig):
         return self
 
 
+IMAGENET = "imagenet"
+ADDRESSES = ("http://", "https://", "hf:")
+
+
+def _place(found: Any) -> Any:
+    """Read what is no name, address or id as a path."""
+    if isinstance(found, str):
+        return found if found == IMAGENET or found.startswith(ADDRESSES) else Path(found)
+    if not isinstance(found, Path):
+        raise ValueError(f"expected a path, an address, an id hf:ORG/NAME/FILE or `{IMAGENET}`, found {found!r}")
+    return found
+
+
 class InitConfig(Strict):
-    """Weights to start from: a run folder, a model folder, or a file (.safetensors, .ckpt, .pt, .pth, .bin).
+    """Weights to start from: a run folder, a model folder, a file, an address, an id of a hub, or `imagenet`.
+
+    Files are .safetensors, .ckpt, .pt, .pth or .bin; ids are `hf:ORG/NAME/FILE`; `imagenet` stands for what torchvision
+    publishes for the backbone. What comes from an address is held against `sha256`, or its first digits.
 
     Of a run folder, `recipe`, `seed` and `fold` say whose weights. `modules` names the parts of the network to load;
     `keep_head` loads the heads too. `axis` says what to do where the weights know another axis than the study's.
-    `head` names the task of the weights whose classes `head: mapped` maps.
+    `head` names the task of the weights whose classes `head: mapped` maps. `patients: none` declares that weights which
+    do not say whom they have seen have seen no patients.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_by_name=True, serialize_by_alias=True)
 
-    source: Path = Field(alias="from")
+    source: Annotated[Path | str, PlainValidator(_place)] = Field(alias="from")
+    sha256: Annotated[str, Field(pattern="^[0-9a-fA-F]{8,64}$")] | None = None
+    patients: Literal["unknown", "none"] = "unknown"
     modules: list[str] = Field(default_factory=lambda: ["backbones"], min_length=1)
     keep_head: bool = False
     axis: Literal["refuse", "resample"] = "refuse"
@@ -156,6 +176,20 @@ class InitConfig(Strict):
     seed: int | None = None
     fold: int | None = None
     head: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_alone(cls, found: Any) -> Any:
+        """Read `init: imagenet` as `init: {from: imagenet}`."""
+        return {"from": found} if isinstance(found, str | Path) else found
+
+    @model_validator(mode="after")
+    def _verified(self) -> InitConfig:
+        if self.source == IMAGENET and self.sha256 is not None:
+            raise ValueError("the checksums of `imagenet` are known; leave out `sha256`")
+        if isinstance(self.source, str) and self.source != IMAGENET and self.sha256 is None:
+            raise ValueError("weights from an address need their checksum: `sha256: ...`, all 64 digits or the first 8")
+        return self
 
 
 class PretrainConfig(FitConfig):

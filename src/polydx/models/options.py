@@ -43,3 +43,9 @@ def check_options(
     missing = [name for name, p in own.items() if p.default is inspect.Parameter.empty and name not in options]
     if missing:
         raise ConfigError(f"{what} needs the option {', '.join(repr(name) for name in missing)}")
+
+
+def builder_defaults(builder: Callable[..., Any]) -> dict[str, Any]:
+    """Return the options of `builder` that have a default, with it."""
+    found = inspect.signature(builder).parameters
+    return {name: p.default for name, p in found.items() if p.default is not inspect.Parameter.empty}

@@ -148,12 +148,12 @@ def _digest(wanted: Pretraining) -> str:
     digest = hashlib.sha256(repr((software, wanted.described, wanted.axes, wanted.threads)).encode())
     digest.update(other_study(config, wanted.sources).fingerprint().encode())
     if config.init is not None:
-        digest.update(read_source(config.init).digest().encode())
+        digest.update(read_source(config.init, config).digest().encode())
     return digest.hexdigest()[:32]
 
 
 def _before(config: NetworkConfig) -> Seen:
-    return Seen() if config.init is None else read_source(config.init).seen
+    return Seen() if config.init is None else read_source(config.init, config).seen
 
 
 def other_study(config: NetworkConfig, sources: Sources) -> Study:

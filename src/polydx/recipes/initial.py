@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from polydx.config import InitConfig, NetworkConfig
-from polydx.errors import AxisError, BundleError, ConfigError, Problem
+from polydx.config import IMAGENET, InitConfig, NetworkConfig
+from polydx.errors import AxisError, BundleError, ConfigError, Problem, ReadError
 from polydx.models.options import known
 from polydx.preprocessing.spectra import resample_onto
+from polydx.recipes.imagenet import ADDRESS, NAMES, checksum_in, imagenet_file
 from polydx.recipes.network_fitted import FittedNetwork
 from polydx.recipes.network_inputs import AS_IT_IS, Scale, channel_steps
 from polydx.recipes.provenance import Seen
+from polydx.recipes.remote import check_sha256, fetch_weights, hub_address
 from polydx.training.weights import read_weights
 
 Axis = NDArray[np.float64]
@@ -36,16 +38,20 @@ class Source:
         path: the file or folder.
         state: name -> tensor.
         fitted: what they belong to, where polydx wrote them.
+        nobody: why they have seen no patients, where polydx did not write them and that is known.
     """
 
     path: Path
     state: Mapping[str, Tensor]
     fitted: FittedNetwork | None = None
+    nobody: str = ""
 
     @property
     def seen(self) -> Seen:
         """Whom the weights have seen, as far as they say."""
         manifest = None if self.fitted is None else self.fitted.manifest
+        if manifest is None and self.nobody:
+            return Seen()
         return Seen(unknown=(str(self.path),)) if manifest is None else manifest.seen
 
     def digest(self) -> str:
@@ -77,14 +83,58 @@ class Source:
         return found
 
 
-def read_source(init: InitConfig) -> Source:
-    """Read the weights of a run folder, a model folder or a file.
+def read_source(init: InitConfig, config: NetworkConfig | None = None) -> Source:
+    """Read the weights of a run folder, a model folder, a file, an address, or of ImageNet.
+
+    Args:
+        init: what to read.
+        config: of the recipe, whose backbone says which weights of ImageNet are meant.
 
     Raises:
-        ConfigError: a run folder holds several weights, and it is not said which.
-        ReadError, BundleError: the weights are not there, broken, or those of another kind of model.
+        ConfigError: a run folder holds several weights, and it is not said which; ImageNet has none for the backbone;
+            or `patients: none` is declared for weights that say whom they have seen.
+        ReadError, BundleError: the weights are not there, not those of the checksum, broken, or those of another kind
+            of model.
     """
-    path = init.source
+    path = _located(init, config)
+    found = _read(path, init)
+    if found.fitted is not None and init.patients == "none":
+        raise ConfigError(f"{path} says itself whom it has seen; leave out `patients: none`")
+    return replace(found, nobody=_nobody(path, init))
+
+
+def _located(init: InitConfig, config: NetworkConfig | None) -> Path:
+    """Return the file or folder, brought here and verified where need be."""
+    if isinstance(init.source, Path):
+        if init.sha256 is not None:
+            check_sha256(init.source, init.sha256)
+        return init.source
+    if init.source == IMAGENET:
+        name = imagenet_file(config, init.modules)
+        return fetch_weights(ADDRESS + name, checksum_in(name))
+    address = hub_address(init.source) if init.source.startswith("hf:") else init.source
+    return fetch_weights(address, init.sha256 or "")
+
+
+def _nobody(path: Path, init: InitConfig) -> str:
+    """Return why weights that do not say so have seen no patients; empty where that is not known."""
+    if init.source == IMAGENET or _is_of_imagenet(path):
+        return f"{path.name} was fitted on ImageNet, which holds no patients"
+    return f"{path.name} has seen no patients, says `patients: none`" if init.patients == "none" else ""
+
+
+def _is_of_imagenet(path: Path) -> bool:
+    """Tell whether a file is one that torchvision publishes, by its name and its checksum."""
+    if path.name not in NAMES:
+        return False
+    try:
+        check_sha256(path, checksum_in(path.name))
+    except ReadError:
+        return False
+    return True
+
+
+def _read(path: Path, init: InitConfig) -> Source:
     if (path / "model.json").is_file():
         from polydx.recipes.store import load_model
 

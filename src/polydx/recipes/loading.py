@@ -9,7 +9,6 @@ from torch import Tensor
 
 from polydx.config import InitConfig, NetworkConfig
 from polydx.errors import BundleError, Problem, counted
-from polydx.models.backbones import Backbone
 from polydx.models.network import Network
 from polydx.recipes.initial import Source
 from polydx.training.weights import load_into
@@ -22,7 +21,7 @@ def load_source(network: Network, source: Source, init: InitConfig, config: Netw
     everything has to fit.
 
     Returns:
-        Sentences that say what was loaded, left aside and of another shape.
+        Sentences that say what was loaded, left aside, adapted and of another shape.
 
     Raises:
         BundleError: nothing fits, or a head to keep does not.
@@ -32,7 +31,7 @@ def load_source(network: Network, source: Source, init: InitConfig, config: Netw
     if init.keep_head and "heads" not in modules:
         modules.append("heads")
     if not any(key.startswith("backbones.") for key in source.state):
-        return _load_published(network, source, modules)
+        return [*_load_published(network, source, modules), *([f"init: {source.nobody}"] if source.nobody else [])]
     state = _renamed(source, config)
     report = load_into(network, state, modules, strict=mapped)
     said = [f"init: loaded {_parts(report.loaded)} from {source.path}"]
@@ -80,10 +79,8 @@ def _load_published(network: Network, source: Source, modules: Sequence[str]) ->
     said = []
     for name in network.modalities:
         if "backbones" in modules or f"backbones.{name}" in modules:
-            left = _load_backbone(network.backbone(name), source.state)
-            said.append(
-                f"init: loaded backbones.{name} ({counted(len(source.state) - len(left), 'tensor')}) from {source.path}"
-            )
+            told, left = _load_backbone(network, name, source)
+            said += told
     if not said:
         raise BundleError(f"{source.path} holds a backbone alone; `modules` asks for {', '.join(modules)}")
     if "heads" not in modules:
@@ -91,11 +88,28 @@ def _load_published(network: Network, source: Source, modules: Sequence[str]) ->
     return [*said, _load_classifier(network, {key: source.state[key] for key in left}, source.path)]
 
 
-def _load_backbone(backbone: Backbone, state: Mapping[str, Tensor]) -> tuple[str, ...]:
-    """Load weights under this backbone's own names, or the published ones; return the keys left aside."""
+def _load_backbone(network: Network, name: str, source: Source) -> tuple[list[str], tuple[str, ...]]:
+    """Load weights under a backbone's own names, or the published ones.
+
+    Returns:
+        Sentences that say what was loaded, adapted and stays new; and the keys left aside.
+    """
+    backbone, state = network.backbone(name), source.state
+    said: list[str] = []
     if backbone.state_dict().keys() <= state.keys():
-        return load_into(backbone, state).skipped
-    return backbone.load_published(state)
+        left = load_into(backbone, state).skipped
+    else:
+        try:
+            left = backbone.load_published(state)
+        except BundleError as error:
+            hint = "; `modules` names the backbones to load" if len(network.modalities) > 1 else ""
+            raise BundleError(f"{source.path}, backbones.{name}: {error.message}{hint}", error.problems) from error
+        if summed := backbone.colours_summed(state):
+            said.append(f"init: adapted {', '.join(summed)}: filters for red, green and blue summed to one for grey")
+        if backbone.unpublished:
+            said.append(f"init: not in the weights, and so new: backbones.{name}.{', '.join(backbone.unpublished)}")
+    loaded = counted(len(state) - len(left), "tensor")
+    return [f"init: loaded backbones.{name} ({loaded}) from {source.path}", *said], left
 
 
 def _load_classifier(network: Network, left: Mapping[str, Tensor], path: Path) -> str:

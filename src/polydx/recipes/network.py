@@ -90,7 +90,7 @@ class NetworkRecipe:
 
     def seen_before(self) -> Seen:
         """Return whom the weights it starts from have seen: those of `init`, and of a pretraining on another study."""
-        found = Seen() if self.schema.init is None else read_source(self.schema.init).seen
+        found = Seen() if self.schema.init is None else read_source(self.schema.init, self.schema).seen
         if self.schema.pretrain is not None and self.schema.pretrain.study is not None:
             found = found | seen_in(other_study(self.schema, self.sources), self.modalities)
         return found
@@ -112,7 +112,7 @@ class NetworkRecipe:
     def start(self, study: Study, seed: int) -> Start:
         """Fit the preprocessing, build the network, and give it the weights of `init` and `pretrain`."""
         schema, init = self.schema, self.schema.init
-        source = None if init is None else read_source(init)
+        source = None if init is None else read_source(init, schema)
         steps, scales = channel_steps(schema), None
         elsewhere = self.pretraining(study)
         found = None if elsewhere is None else pretrained(elsewhere)
@@ -252,7 +252,7 @@ def origins(config: NetworkConfig, sources: Sources) -> dict[str, Any]:
     """Return digests of what a recipe takes from elsewhere: the weights of `init`, and another study to pretrain on."""
     found: dict[str, Any] = {}
     if config.init is not None:
-        found["init_digest"] = read_source(config.init).digest()
+        found["init_digest"] = read_source(config.init, config).digest()
     if config.pretrain is not None and config.pretrain.study is not None:
         found["pretrain_digest"] = other_study(config, sources).fingerprint()
     return found

@@ -74,7 +74,7 @@ def _many_rows(config: NetworkConfig, study: Study, where: str) -> list[Problem]
 def _build_problems(config: NetworkConfig, study: Study, where: str) -> list[Problem]:
     """Build network and augmentation once, load the weights to start from, and let one batch through."""
     try:
-        source = None if config.init is None else read_source(config.init)
+        source = None if config.init is None else read_source(config.init, config)
     except PolydxError as error:
         return _located(error, f"{where}.init.from")
     try:
@@ -107,7 +107,7 @@ def trial_network(
         ConfigError: it cannot be built.
     """
     if source is None and config.init is not None:
-        source = read_source(config.init)
+        source = read_source(config.init, config)
     shapes, axes = _shapes(config, study, {})
     if source is not None and config.init is not None:
         shapes, _ = _shapes(config, study, axes_to_take(source, config.init, config, axes))

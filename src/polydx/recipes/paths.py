@@ -23,7 +23,7 @@ def _absolute(recipe: Any, base: Path) -> Any:
     if not isinstance(recipe, NetworkConfig):
         return recipe
     changed: dict[str, Any] = {}
-    if recipe.init is not None:
+    if recipe.init is not None and isinstance(recipe.init.source, Path):
         changed["init"] = recipe.init.model_copy(update={"source": (base / recipe.init.source).resolve()})
     study = None if recipe.pretrain is None else recipe.pretrain.study
     if recipe.pretrain is not None and study is not None and study.samples is not None:

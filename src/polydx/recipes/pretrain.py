@@ -62,7 +62,7 @@ def pretrain(study: Study, config: NetworkConfig, seed: int, threads: int = 1) -
     augment = fit_augmentation(views_of(wanted, config), rows.inputs, inputs.axes)
     with limited_threads(threads):
         network, plan, history, notes = pretrained_network(rows, config, study.tasks, augment, seed)
-    before = Seen() if config.init is None else read_source(config.init).seen
+    before = Seen() if config.init is None else read_source(config.init, config).seen
     manifest = manifest_of(wanted.method, study, config.backbones, before)
     return FittedNetwork(inputs, network, plan, threads, {}, history, notes, manifest=manifest)
 
@@ -121,7 +121,7 @@ def pretrained_network(
     heads = {name: {"classes": len(task.classes)} for name, task in chosen.items()} if supervised else {}
     plan = network_plan(config, shapes, heads, seed)
     network = planned_network(plan)
-    notes = [] if config.init is None else load_source(network, read_source(config.init), config.init, config)
+    notes = [] if config.init is None else load_source(network, read_source(config.init, config), config.init, config)
     options = training_options(wanted, config.training)
     if supervised:
         losses = build_losses(TrainingConfig(oversample=wanted.oversample), chosen, rows)

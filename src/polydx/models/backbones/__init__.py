@@ -10,11 +10,13 @@ from polydx.models.backbones.bacteria import bacteria_resnet
 from polydx.models.backbones.base import Backbone
 from polydx.models.backbones.cnn import cnn
 from polydx.models.backbones.densenet import densenet
+from polydx.models.backbones.efficientnet import efficientnet
 from polydx.models.backbones.mlp import mlp
 from polydx.models.backbones.resnet import resnet
 from polydx.models.backbones.se_resnet import se_resnet
 from polydx.models.backbones.transformer import transformer
 from polydx.models.backbones.vgg import vgg
+from polydx.models.backbones.vit import vit
 from polydx.models.layers import Dims
 from polydx.models.options import check_options, known
 
@@ -26,9 +28,11 @@ BACKBONES: dict[str, Builder] = {
     "resnet": resnet,
     "se_resnet": se_resnet,
     "densenet": densenet,
+    "efficientnet": efficientnet,
     "vgg": vgg,
     "bacteria_resnet": bacteria_resnet,
     "transformer": transformer,
+    "vit": vit,
 }
 
 

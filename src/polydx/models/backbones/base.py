@@ -7,7 +7,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from polydx.errors import BundleError, ConfigError, Problem
+from polydx.errors import ConfigError
+from polydx.models.backbones.published import is_colour_for_grey, state_to_load, with_present_names
+from polydx.models.backbones.squeeze import SQUEEZE
 from polydx.models.channels_last import flatten_layers, to_flat
 from polydx.models.layers import Dims
 from polydx.models.options import known
@@ -24,6 +26,7 @@ class Backbone(nn.Module):
         stages: name -> module, in the order they run; the first is `stem`.
         widths: name -> channels of the map after that stage.
         published: prefix of a key here -> prefix of the key in the published weights, where the two differ.
+        older: regular expression of a name in older published files -> what stands in its place now.
         flat: 1D only; run the stages on maps one pixel high (see `polydx.models.channels_last`).
     """
 
@@ -35,6 +38,7 @@ class Backbone(nn.Module):
         stages: Mapping[str, nn.Module],
         widths: Mapping[str, int],
         published: Mapping[str, str] | None = None,
+        older: Mapping[str, str] | None = None,
         flat: bool = False,
     ) -> None:
         super().__init__()
@@ -44,6 +48,8 @@ class Backbone(nn.Module):
         self.widths = dict(widths)
         self.out_width = self.widths[self.stages[-1]]
         self.published = dict(published or {})
+        self.older = dict(older or {})
+        self.unpublished = tuple(name for name in self.stages if name == SQUEEZE)
         self.flat = flat and dims == 1
         for name, stage in stages.items():
             self.add_module(name, flatten_layers(stage) if self.flat else stage)
@@ -104,6 +110,9 @@ class Backbone(nn.Module):
     def load_published(self, state: Mapping[str, Tensor]) -> tuple[str, ...]:
         """Load weights saved under their published names; keys of a classifier are left aside.
 
+        Stages that the published network lacks (`unpublished`) stay as they are. Filters for red, green and blue are
+        summed where this backbone takes one grey channel.
+
         Args:
             state: published key -> tensor.
 
@@ -113,20 +122,26 @@ class Backbone(nn.Module):
         Raises:
             BundleError: a parameter is missing or has another shape; all are listed.
         """
-        own = self.state_dict()
-        wanted = {key: self.published_key(key) for key in own}
-        # Old checkpoints have no batch counters; they take no part in the result.
-        wanted = {k: p for k, p in wanted.items() if p in state or not k.endswith("num_batches_tracked")}
-        problems = [Problem(p, "missing from the file") for p in wanted.values() if p not in state]
-        problems += [
-            Problem(p, f"expected shape {tuple(own[k].shape)}, found {tuple(state[p].shape)}")
-            for k, p in wanted.items()
-            if p in state and own[k].shape != state[p].shape
-        ]
-        if problems:
-            raise BundleError("the weights do not fit this backbone: another architecture or input", problems)
-        self.load_state_dict({k: state[p] for k, p in wanted.items()}, strict=False)
+        state = with_present_names(state, self.older)
+        wanted = self._wanted(state)
+        self.load_state_dict(state_to_load(self.state_dict(), wanted, state), strict=False)
         return tuple(key for key in state if key not in set(wanted.values()))
+
+    def colours_summed(self, state: Mapping[str, Tensor]) -> tuple[str, ...]:
+        """Return the published keys whose filters for red, green and blue `load_published` sums to one for grey."""
+        own = self.state_dict()
+        return tuple(p for k, p in self._wanted(state).items() if p in state and is_colour_for_grey(state[p], own[k]))
+
+    def _wanted(self, state: Mapping[str, Tensor]) -> dict[str, str]:
+        """Return own key -> published key, of all that published weights hold."""
+        wanted = {key: self.published_key(key) for key in self.state_dict()}
+        # Old checkpoints have no batch counters; they take no part in the result.
+        return {
+            key: theirs
+            for key, theirs in wanted.items()
+            if key.partition(".")[0] not in self.unpublished
+            and (theirs in state or not key.endswith("num_batches_tracked"))
+        }
 
     def _run(self, x: Tensor, names: tuple[str, ...]) -> Tensor:
         if self.flat and x.ndim == 3:

@@ -10,6 +10,7 @@ from torch import nn
 
 from polydx.errors import ConfigError
 from polydx.models.backbones.base import Backbone
+from polydx.models.backbones.squeeze import add_squeeze
 from polydx.models.layers import Dims
 from polydx.models.options import known
 
@@ -21,6 +22,9 @@ BLOCKS: dict[int, tuple[int, ...]] = {
 }
 """Depth -> layers in each dense block (Huang et al. 2017, CVPR, table 1)."""
 
+OLDER = {r"(\.denselayer\d+\.(?:norm|conv))\.([12])\.": r"\1\2."}
+"""Names in the published files, from before names could hold no dots -> names since."""
+
 
 def densenet(
     dims: Dims,
@@ -31,6 +35,7 @@ def densenet(
     growth: int = 32,
     width: int = 64,
     dropout: float = 0.0,
+    squeeze: int | None = None,
 ) -> Backbone:
     """Build a DenseNet; stage i is dense block i, from the second on with the transition that leads to it.
 
@@ -42,9 +47,10 @@ def densenet(
         growth: channels that each layer adds.
         width: channels of the stem.
         dropout: probability of dropping a value after each layer.
+        squeeze: reduction of a squeeze-and-excitation block after the last stage; none if left out.
 
     Raises:
-        ConfigError: an unknown depth, or an empty block.
+        ConfigError: an unknown depth, an empty block, or an impossible reduction.
     """
     from monai.networks.nets.densenet import DenseNet
 
@@ -71,7 +77,16 @@ def densenet(
     last = stages[f"stage{len(sizes)}"]
     last.add_module("norm5", net.features.norm5)
     last.add_module("relu5", nn.ReLU(inplace=True))
-    return Backbone(dims=dims, channels=channels, stages=stages, widths=widths, published=_published(sizes), flat=True)
+    add_squeeze(stages, widths, squeeze)
+    return Backbone(
+        dims=dims,
+        channels=channels,
+        stages=stages,
+        widths=widths,
+        published=_published(sizes),
+        older=OLDER,
+        flat=True,
+    )
 
 
 def _part(net: Any, *names: str) -> nn.Sequential:

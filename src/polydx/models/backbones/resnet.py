@@ -8,6 +8,7 @@ from typing import Any
 from torch import nn
 
 from polydx.models.backbones.base import Backbone
+from polydx.models.backbones.squeeze import add_squeeze
 from polydx.models.layers import Dims
 from polydx.models.options import known
 
@@ -24,7 +25,7 @@ BLOCKS: dict[int, tuple[str, list[int]]] = {
 PUBLISHED = {"stem.conv": "conv1", "stem.bn": "bn1", **{f"stage{i}": f"layer{i}" for i in (1, 2, 3, 4)}}
 
 
-def resnet(dims: Dims, channels: int, *, depth: int = 50, width: float = 1.0) -> Backbone:
+def resnet(dims: Dims, channels: int, *, depth: int = 50, width: float = 1.0, squeeze: int | None = None) -> Backbone:
     """Build a ResNet: convolution 7 stride 2, max-pool 3 stride 2, four stages of 64, 128, 256, 512 channels.
 
     Args:
@@ -32,9 +33,10 @@ def resnet(dims: Dims, channels: int, *, depth: int = 50, width: float = 1.0) ->
         channels: channels of the input.
         depth: 10, 18, 34, 50, 101 or 152; from 50 on the blocks are bottlenecks with 4 times the channels.
         width: what the channels are multiplied by.
+        squeeze: reduction of a squeeze-and-excitation block after the last stage; none if left out.
 
     Raises:
-        ConfigError: an unknown depth.
+        ConfigError: an unknown depth, or an impossible reduction.
     """
     from monai.networks.nets.resnet import ResNet
 
@@ -56,8 +58,9 @@ def resnet(dims: Dims, channels: int, *, depth: int = 50, width: float = 1.0) ->
         feed_forward=False,
     )
     stem = nn.Sequential(OrderedDict(conv=net.conv1, bn=net.bn1, act=net.act, pool=net.maxpool))
-    stages = {"stem": stem, **{f"stage{i}": getattr(net, f"layer{i}") for i in (1, 2, 3, 4)}}
+    stages: dict[str, nn.Module] = {"stem": stem, **{f"stage{i}": getattr(net, f"layer{i}") for i in (1, 2, 3, 4)}}
     expansion = 4 if block == "bottleneck" else 1
     widths = {"stem": int(64 * width)}
     widths |= {f"stage{i}": int(64 * 2 ** (i - 1) * width) * expansion for i in (1, 2, 3, 4)}
+    add_squeeze(stages, widths, squeeze)
     return Backbone(dims=dims, channels=channels, stages=stages, widths=widths, published=PUBLISHED, flat=True)

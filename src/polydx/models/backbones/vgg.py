@@ -8,6 +8,7 @@ from torch import nn
 
 from polydx.errors import ConfigError
 from polydx.models.backbones.base import Backbone
+from polydx.models.backbones.squeeze import add_squeeze
 from polydx.models.layers import BATCH_NORM, CONV, MAX_POOL, Dims
 from polydx.models.options import known
 
@@ -25,6 +26,7 @@ def vgg(
     batch_norm: bool = True,
     dilations: Sequence[int] = (1, 1, 1, 1, 1),
     width: float = 1.0,
+    squeeze: int | None = None,
 ) -> Backbone:
     """Build a VGG: five stages of convolutions of 3 with bias, each ending in a max-pool of 2.
 
@@ -35,9 +37,10 @@ def vgg(
         batch_norm: whether each convolution is followed by batch norm.
         dilations: of the convolutions, one a stage.
         width: what the channels (64, 128, 256, 512, 512) are multiplied by.
+        squeeze: reduction of a squeeze-and-excitation block after the last stage; none if left out.
 
     Raises:
-        ConfigError: an unknown depth, or not five dilations of at least 1.
+        ConfigError: an unknown depth, not five dilations of at least 1, or an impossible reduction.
     """
     known(depth, CONVOLUTIONS, "depth of the vgg")
     if len(dilations) != len(NAMES) or min(dilations) < 1:
@@ -53,6 +56,7 @@ def vgg(
         published |= {f"{name}.{i}": f"features.{position + i}" for i in range(len(stages[name]))}  # type: ignore[arg-type]
         position += len(stages[name])  # type: ignore[arg-type]
         widths[name] = before = after
+    add_squeeze(stages, widths, squeeze)
     return Backbone(dims=dims, channels=channels, stages=stages, widths=widths, published=published, flat=True)
 
 
