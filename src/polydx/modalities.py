@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -62,14 +62,23 @@ class Spectra:
 
 @dataclass(frozen=True)
 class Images:
-    """Rows of image files.
+    """Rows of images: one frame of a file each, decoded when they are needed.
 
     Attributes:
-        paths: one file a row.
+        paths: one file a row; a file of several frames stands once a frame.
+        frames: the frame of each row's file, counted from 0; the first of each file if not given.
+        window: of DICOM, (centre, width) or `"file"` for the one in its header; None leaves values as they are.
     """
 
     kind: ClassVar[str] = "images"
     paths: tuple[Path, ...]
+    frames: tuple[int, ...] = ()
+    window: Literal["file"] | tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        """Take the first frame of each file where none is named."""
+        if not self.frames:
+            object.__setattr__(self, "frames", (0,) * len(self.paths))
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -77,15 +86,21 @@ class Images:
 
     def take(self, rows: IntArray) -> Images:
         """Return the given rows, in that order."""
-        return Images(tuple(self.paths[i] for i in rows))
+        return Images(tuple(self.paths[i] for i in rows), tuple(self.frames[i] for i in rows), self.window)
 
     def problems(self, name: str) -> list[Problem]:
-        """Return the files that are not there."""
-        return [Problem(f"modality '{name}'", f"no file {p}") for p in self.paths if not p.is_file()]
+        """Return the files that are not there, and frames that cannot be."""
+        where = f"modality '{name}'"
+        if len(self.frames) != len(self.paths):
+            return [Problem(where, f"{counted(len(self.frames), 'frame')} for {counted(len(self.paths), 'path')}")]
+        found = [Problem(where, f"no file {p}") for p in dict.fromkeys(self.paths) if not p.is_file()]
+        below = [p for p, frame in zip(self.paths, self.frames, strict=True) if frame < 0]
+        return found + [Problem(where, f"a frame below 0 of {p}; frames are counted from 0") for p in below]
 
     def content(self, row: int) -> bytes:
         """Return the bytes that identify the measurement of a row, whatever its name."""
-        return self.paths[row].read_bytes()
+        frame = self.frames[row]
+        return self.paths[row].read_bytes() + (b"" if frame == 0 else f" frame {frame}".encode())
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,15 @@ from polydx.config.recipes import (
     TrainingConfig,
     Unfreeze,
 )
-from polydx.config.study import ImagesConfig, ModalityConfig, SpectraConfig, StudyConfig, TableConfig, TaskConfig
+from polydx.config.study import (
+    GroupConfig,
+    ImagesConfig,
+    ModalityConfig,
+    SpectraConfig,
+    StudyConfig,
+    TableConfig,
+    TaskConfig,
+)
 from polydx.config.validation import MetricName, PrimaryConfig, SplitName, ValidationConfig
 from polydx.config.variants import merge_patch
 from polydx.config.whole import Config, VariantConfig
@@ -47,6 +55,7 @@ __all__ = [
     "ErrorCosts",
     "FeatureConfig",
     "FitConfig",
+    "GroupConfig",
     "HeadConfig",
     "ImagesConfig",
     "InitConfig",
