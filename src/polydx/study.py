@@ -187,6 +187,18 @@ class Study:
             raise StudyError(f"modality '{modality}' of study '{self.name}' {held}; expected spectra")
         return found
 
+    def images(self, modality: str) -> Images:
+        """Return a modality that must hold images.
+
+        Raises:
+            StudyError: there is no such modality, or it holds something else.
+        """
+        found = self.modalities.get(modality)
+        if not isinstance(found, Images):
+            held = f"holds {found.kind}" if found is not None else "is not there"
+            raise StudyError(f"modality '{modality}' of study '{self.name}' {held}; expected images")
+        return found
+
     def subset(self, ids: Iterable[str]) -> Study:
         """Return the study of these samples alone, in this order; other rows are not kept.
 

@@ -19,9 +19,10 @@ from polydx.recipes.pretrain import pretrain, pretrain_problems, section_of
 from polydx.recipes.protocol import stream_seed
 from polydx.recipes.provenance import Seen, manifest_of
 from polydx.recipes.sources import Sources
-from polydx.study import Spectra, Study
+from polydx.study import Images, Spectra, Study
 
-Axes = Mapping[str, NDArray[np.float64]]
+Axes = Mapping[str, NDArray[np.float64] | None]
+"""Modality -> axis of its spectra; None for images."""
 
 
 def pretrained_elsewhere(config: NetworkConfig, sources: Sources, axes: Axes, threads: int) -> FittedNetwork:
@@ -38,14 +39,18 @@ def pretrained_elsewhere(config: NetworkConfig, sources: Sources, axes: Axes, th
     """
     described = config.model_dump_json(include={"kind", "backbones", "neck", "necks", "fusion", "preprocessing",
                                                 "augmentation", "init", "pretrain", "training"})  # fmt: skip
-    return _elsewhere(described, sources, tuple((n, a.tobytes()) for n, a in axes.items()), threads)
+    return _elsewhere(
+        described, sources, tuple((n, None if a is None else a.tobytes()) for n, a in axes.items()), threads
+    )
 
 
 @lru_cache(maxsize=4)
-def _elsewhere(described: str, sources: Sources, axes: tuple[tuple[str, bytes], ...], threads: int) -> FittedNetwork:
+def _elsewhere(
+    described: str, sources: Sources, axes: tuple[tuple[str, bytes | None], ...], threads: int
+) -> FittedNetwork:
     config = NetworkConfig.model_validate_json(described)
     raw = other_study(config, sources)
-    own = {name: np.frombuffer(values) for name, values in axes}
+    own = {name: None if values is None else np.frombuffer(values) for name, values in axes}
     seed = stream_seed(section_of(config).seed, "pretrain", 0)
     fitted = pretrain(study_on(raw, config, own), config, seed, threads)
     # Resampled spectra have other hashes; those of the study as it was read are what copies are found by.
@@ -73,6 +78,8 @@ def study_on(study: Study, config: NetworkConfig, axes: Axes) -> Study:
     steps = channel_steps(config)
     modalities = dict(study.modalities)
     for name, axis in axes.items():
+        if axis is None:
+            continue
         spectra = study.spectra(name)
         there = channel_pipelines(steps[name], spectra.axis, name)[0].axis_out
         here = channel_pipelines(steps[name], axis, name)[0].axis_out
@@ -86,9 +93,10 @@ def elsewhere_problems(config: NetworkConfig, sources: Sources, axes: Axes, wher
     study = other_study(config, sources)
     found = []
     for name in config.backbones:
-        modality = study.modalities.get(name)
-        if not isinstance(modality, Spectra) or not study.present(name).all():
-            found.append(Problem(f"{where}.study", f"study '{study.name}' has not spectra '{name}' for every sample"))
+        kind = Images if axes[name] is None else Spectra
+        if not isinstance(study.modalities.get(name), kind) or not study.present(name).all():
+            what = f"study '{study.name}' has not {kind.kind} '{name}' for every sample"
+            found.append(Problem(f"{where}.study", what))
     if found:
         return found
     try:
