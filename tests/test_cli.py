@@ -256,7 +256,7 @@ def test_help_and_import_load_nothing_heavy():
         "import sys, polydx, polydx.cli, polydx.config, polydx.study, polydx.errors\n"
         "from typer.testing import CliRunner\n"
         "assert CliRunner().invoke(polydx.cli.app, ['--help']).exit_code == 0\n"
-        "heavy = {'torch', 'monai', 'lightning_fabric', 'matplotlib', 'sklearn'} & set(sys.modules)\n"
+        "heavy = {'torch', 'monai', 'lightning_fabric', 'matplotlib', 'sklearn', 'PIL', 'pydicom'} & set(sys.modules)\n"
         "assert not heavy, heavy"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
