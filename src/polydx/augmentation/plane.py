@@ -50,7 +50,7 @@ class QuarterTurn(ImageAugmentation):
         turns = torch.randint(4 if square else 2, (len(x),), generator=generator, device=x.device)
         turns = turns if square else 2 * turns
         found = x.clone()
-        for quarter in (1, 2, 3):
+        for quarter in (1, 2, 3) if square else (2,):
             rows = torch.nonzero(turns == quarter).flatten()
             found[rows] = torch.rot90(x[rows], quarter, (2, 3))
         return found

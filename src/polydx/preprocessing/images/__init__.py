@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from polydx.preprocessing.images.base import ImageStep
 from polydx.preprocessing.images.colour import Normalise, Rescale, ToGrey, ToRGB
+from polydx.preprocessing.images.contrast import CLAHE
 from polydx.preprocessing.images.geometry import CentreCrop, Letterbox, Resize
 from polydx.preprocessing.images.histogram import ColourHistogram
 from polydx.preprocessing.images.region import MaskRegion
+from polydx.preprocessing.images.stain import StainNormalise
 
 STEPS: dict[str, type[ImageStep]] = {
     "resize": Resize,
@@ -20,11 +22,14 @@ STEPS: dict[str, type[ImageStep]] = {
     "to_rgb": ToRGB,
     "rescale": Rescale,
     "normalise": Normalise,
+    "clahe": CLAHE,
+    "stain_normalise": StainNormalise,
     "mask_region": MaskRegion,
     "colour_histogram": ColourHistogram,
 }
 
 __all__ = [
+    "CLAHE",
     "STEPS",
     "CentreCrop",
     "ColourHistogram",
@@ -34,6 +39,7 @@ __all__ = [
     "Normalise",
     "Rescale",
     "Resize",
+    "StainNormalise",
     "ToGrey",
     "ToRGB",
 ]
