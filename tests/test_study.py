@@ -141,6 +141,23 @@ def test_a_missing_image_and_a_repeated_column_are_told(make_study):
     assert "column 'a' stands twice" in str(caught.value)
 
 
+def test_frames_go_with_their_files(tmp_path, make_study):
+    (tmp_path / "a.tif").write_bytes(b"pages")
+    path = tmp_path / "a.tif"
+    images = Images((path, path, path), (0, 1, 2), (40.0, 400.0))
+    assert images.take(np.array([2, 0])) == Images((path, path), (2, 0), (40.0, 400.0))
+    assert images.content(0) == b"pages" != images.content(1) != images.content(2)
+    assert Images((path,)).frames == (0,)
+    rows = {"photo": RowIndex.from_lists([[0, 1, 2]] + [[]] * 23)}
+    assert make_study(modalities={"photo": images}, rows=rows).images("photo") is images
+    with pytest.raises(StudyError, match="1 frame for 3 paths"):
+        make_study(modalities={"photo": Images((path,) * 3, (0,))}, rows=rows)
+    with pytest.raises(StudyError, match=r"a frame below 0 of .*a.tif; frames are counted from 0"):
+        make_study(modalities={"photo": Images((path,) * 3, (0, 1, -1))}, rows=rows)
+    with pytest.raises(StudyError, match="modality 'raman' of study 'tiny' holds spectra; expected images"):
+        make_study().images("raman")
+
+
 def test_an_index_beyond_the_rows_is_refused(make_study):
     with pytest.raises(StudyError, match="index points at rows that are not there"):
         make_study(rows={"raman": RowIndex.from_lists([[99]] * 24)})

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -67,11 +67,13 @@ class Images:
     Attributes:
         paths: one file a row; a file of several frames stands once a frame.
         frames: the frame of each row's file, counted from 0; the first of each file if not given.
+        window: of DICOM, (centre, width) or `"file"` for the one in its header; None leaves values as they are.
     """
 
     kind: ClassVar[str] = "images"
     paths: tuple[Path, ...]
     frames: tuple[int, ...] = ()
+    window: Literal["file"] | tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         """Take the first frame of each file where none is named."""
@@ -84,7 +86,7 @@ class Images:
 
     def take(self, rows: IntArray) -> Images:
         """Return the given rows, in that order."""
-        return Images(tuple(self.paths[i] for i in rows), tuple(self.frames[i] for i in rows))
+        return Images(tuple(self.paths[i] for i in rows), tuple(self.frames[i] for i in rows), self.window)
 
     def problems(self, name: str) -> list[Problem]:
         """Return the files that are not there, and frames that cannot be."""

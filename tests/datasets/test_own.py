@@ -6,11 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from PIL import Image
 
 import polydx
 from polydx.config import StudyConfig
 from polydx.datasets.own import load_own
 from polydx.errors import ConfigError, ReadError, StudyError
+from polydx.io.images import read_image
 from polydx.study import Images, Spectra, Table
 
 AXIS = np.arange(400.0, 420.0)
@@ -19,6 +21,10 @@ TASK = {"column": "diagnosis", "classes": ["control", "disease"], "positive": "d
 
 def spectrum(value, axis=AXIS):
     return "".join(f"{x} {value + i}\n" for i, x in enumerate(axis))
+
+
+def picture(path, seed=0):
+    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (40, 40), dtype=np.uint8)).save(path)
 
 
 def samples(*rows, head="sample,patient,file,diagnosis"):
@@ -277,14 +283,63 @@ def test_a_patient_whose_clinical_values_differ_is_told(folder):
 
 
 def test_images_are_named_by_row_and_missing_ones_told(folder):
-    (folder / "a.png").write_bytes(b"x")
+    picture(folder / "a.png")
     (folder / "samples.csv").write_text(samples("a,P1,a.png,control", "b,P2,,disease"))
     images = {"image": {"kind": "images", "column": "file"}}
     study = load(folder, modalities=images)
     assert isinstance(study.modalities["image"], Images)
     assert study.rows["image"].counts.tolist() == [1, 0]
-    (folder / "samples.csv").write_text(samples("a,P1,a.png,control", "b,P2,b.png,disease"))
-    assert "no file" in refused(folder, modalities=images)["samples.csv row 3"]
+    (folder / "c.png").write_bytes(b"no image")
+    (folder / "samples.csv").write_text(samples("a,P1,a.png,control", "b,P2,b.png,disease", "c,P3,c.png,disease"))
+    told = refused(folder, modalities=images)
+    assert "does not exist" in told["samples.csv row 3: b.png"]
+    assert "no image that can be recognised" in told["samples.csv row 4: c.png"]
+
+
+def test_frames_are_rows_pooled_or_samples_of_their_own(folder):
+    pages = [Image.new("L", (4, 4), 10 * k) for k in range(3)]
+    pages[0].save(folder / "a.tif", save_all=True, append_images=pages[1:])
+    picture(folder / "b.png")
+    (folder / "samples.csv").write_text(samples("a,P1,a.tif,control", "b,P2,b.png,disease"))
+    study = load(folder, modalities={"image": {"kind": "images", "column": "file", "window": [40, 400]}})
+    assert study.rows["image"].counts.tolist() == [3, 1]
+    assert study.images("image").frames == (0, 1, 2, 0)
+    assert study.images("image").window == (40, 400)
+    assert study.notes == ("'image': 1 file of several frames, pooled",)
+    study = load(folder, modalities={"image": {"kind": "images", "column": "file", "rows": "samples"}})
+    assert study.ids.tolist() == ["a/01", "a/02", "a/03", "b"]
+    assert study.patients.tolist() == ["mine/P1"] * 3 + ["mine/P2"]
+    assert [int(read_image(study.images("image").paths[i], k)[0, 0]) for i, k in enumerate((0, 1, 2))] == [0, 10, 20]
+
+
+def test_groups_stand_in_for_patients_that_are_not_known(folder):
+    for i in range(5):
+        picture(folder / f"img{i + 1}.png", i)
+    rows = [f"s{i},img{i + 1}.png,{'control' if i < 2 else 'disease'}" for i in range(5)]
+    (folder / "samples.csv").write_text(samples(*rows, head="sample,file,diagnosis"))
+    task = {"diagnosis": TASK | {"level": "sample"}}
+    section = {"modalities": {"image": {"kind": "images", "column": "file"}}, "tasks": task}
+    study = load(folder, **section, group={"by": "sequence", "size": 2})
+    assert len(set(study.patients)) == 3
+    assert study.patients[0] == study.patients[1] != study.patients[2]
+    assert "patients are not known" in study.notes[-1]
+    with pytest.raises(StudyError, match="for images of unknown patients there is `group`"):
+        load(folder, **section)
+    (folder / "samples.csv").write_text(samples("a,P1,img1.png,control"))
+    with pytest.raises(StudyError, match="has a column 'patient' of patients; leave `group` out"):
+        load(folder, **section, group={"by": "sequence"})
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({"group": {"by": "sequence"}, "unit": "patient"}, "`group` stands in for patients that are not known"),
+        ({"modalities": {"i": {"kind": "images", "column": "f", "window": [40, 0]}}}, "with a width of at least 1"),
+    ],
+)
+def test_groups_of_patients_and_windows_without_width_are_refused(folder, changes, what):
+    with pytest.raises(ValueError, match=what):
+        load(folder, **changes)
 
 
 def test_a_missing_and_an_empty_spectrum_are_told_together(folder):

@@ -7,6 +7,7 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 import polydx
 from polydx.datasets.covid_saliva import load_covid_saliva
@@ -140,10 +141,26 @@ def test_images_by_class_get_a_network(tmp_path):
         for p in range(2):
             (tmp_path / label / f"P{label[0]}{p}").mkdir(parents=True)
             for k in range(2):
-                (tmp_path / label / f"P{label[0]}{p}" / f"{k}.png").write_bytes(b"\x89PNG")
+                Image.new("L", (4, 4)).save(tmp_path / label / f"P{label[0]}{p}" / f"{k}.png")
     study, _ = accept(tmp_path)
     assert study.modalities["image"].kind == "images"
     assert read_config(tmp_path / "study.yaml").recipes["cnn"].kind == "network"
+
+
+@pytest.mark.parametrize(("names", "group"), [(["cell-{}", "cell-{}"], "sequence"), (["{}", "x"], "duplicates")])
+def test_images_by_class_without_patients_are_grouped(tmp_path, rng, names, group):
+    for label in ("benign", "malignant"):
+        (tmp_path / label).mkdir()
+        for k in range(3):
+            name = names[0].format(k) if group == "sequence" else "abc"[k]
+            noise = rng.integers(0, 256, (40, 40), dtype=np.uint8)
+            Image.fromarray(noise).save(tmp_path / label / f"{name}.png")
+    study, proposal = accept(tmp_path)
+    assert f"group: {{by: {group}" in proposal.yaml
+    assert "patient" not in proposal.samples
+    assert any("nothing says which images are one patient's" in note for note in proposal.notes)
+    assert study.tasks["class"].level == "sample"
+    assert len(set(study.patients)) == (2 if group == "sequence" else 6)
 
 
 def wide(path, ids, rng, **columns):

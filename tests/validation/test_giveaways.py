@@ -231,3 +231,20 @@ def test_tissue_is_confounded_with_diagnosis_in_the_mouse_study(data):
     (tissue,) = [f for f in confounders([units], candidates(study)) if "tissue" in f.where]
     assert tissue.details["shares"]["biopsy"]["Normal"] == pytest.approx(0.72, abs=0.01)
     assert tissue.details["shares"]["preparation"]["Normal"] == pytest.approx(0.44, abs=0.01)
+
+
+def test_a_column_that_goes_far_and_one_with_a_value_that_decides_are_named(rng):
+    big = simulate_two_class(patients=120, spectra_per_patient=1, seed=1, points=32, centres=2)
+    truth = big.label_codes(next(iter(big.tasks)))
+    noisy = truth + rng.normal(scale=0.75, size=len(truth))
+    follow_up = np.where((truth == 0) & (rng.random(len(truth)) < 0.5), "follow-up", "biopsy")
+    study = with_table(big, score=noisy, verification=follow_up, noise=rng.normal(size=len(truth)))
+    assert 0.85 < roc_auc_score(truth, noisy) < 0.95
+    assert about(study, "'score'") == [("note", "strong-column")]
+    assert about(study, "'noise'") == []
+    found = [f for f in check_study(study) if f.check == "deciding-value"]
+    assert [f.where for f in found] == ["column 'verification' of 'clinical'"]
+    label = big.tasks[next(iter(big.tasks))].classes[0]
+    many = int((follow_up == "follow-up").sum())
+    assert found[0].details["values"] == {"follow-up": {"class": label, "patients": many}}
+    assert f"'follow-up' always '{label}' ({many} patients)" in found[0].message

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from polydx.datasets.simulated import simulate_cohort, simulate_two_class
 from polydx.errors import LeakageError, StudyError
@@ -144,8 +145,9 @@ def test_an_image_that_stands_in_for_another_modality_is_a_warning(clean, tmp_pa
     first, second = [], []
     for i in range(len(clean)):
         for name, paths in (("pre", first), ("post", second)):
-            path = tmp_path / f"{name}_{i}"
-            path.write_bytes(f"{i}{'' if i == 5 else name}".encode())
+            path = tmp_path / f"{name}_{i}.png"
+            noise = np.random.default_rng([i, i != 5 and name == "pre"]).integers(0, 256, (32, 32), dtype=np.uint8)
+            Image.fromarray(noise).save(path)
             paths.append(path)
     each = RowIndex.one_each(len(clean))
     study = replace(

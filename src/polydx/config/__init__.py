@@ -30,7 +30,15 @@ from polydx.config.recipes import (
     TrainingConfig,
     Unfreeze,
 )
-from polydx.config.study import ImagesConfig, ModalityConfig, SpectraConfig, StudyConfig, TableConfig, TaskConfig
+from polydx.config.study import (
+    GroupConfig,
+    ImagesConfig,
+    ModalityConfig,
+    SpectraConfig,
+    StudyConfig,
+    TableConfig,
+    TaskConfig,
+)
 from polydx.config.validation import MetricName, PrimaryConfig, SplitName, ValidationConfig
 from polydx.config.whole import Config
 
@@ -44,6 +52,7 @@ __all__ = [
     "ErrorCosts",
     "FeatureConfig",
     "FitConfig",
+    "GroupConfig",
     "HeadConfig",
     "ImagesConfig",
     "InitConfig",

@@ -41,10 +41,23 @@ class SpectraConfig(Strict):
 
 
 class ImagesConfig(Strict):
-    """Images: one file a sample, named in a column of the samples table."""
+    """Images: one file a row, named in a column of the samples table.
+
+    A file of several frames has a row of the modality a frame; they are pooled, or with `rows: samples` become a sample
+    each. `window` is for DICOM: (centre, width) in the units of the modality, or `file` for what the header says.
+    """
 
     kind: Literal["images"]
     column: str
+    rows: Literal["pooled", "samples"] = "pooled"
+    window: Literal["file"] | tuple[float, float] | None = None
+
+    @field_validator("window")
+    @classmethod
+    def _has_width(cls, found: Any) -> Any:
+        if isinstance(found, tuple) and not found[1] >= 1:
+            raise ValueError("a window is [centre, width] with a width of at least 1, such as [40, 400]")
+        return found
 
 
 class TableConfig(Strict):
@@ -78,6 +91,17 @@ class TaskConfig(Strict):
         return [str(c) if isinstance(c, int | float) else c for c in found] if isinstance(found, list) else found
 
 
+class GroupConfig(Strict):
+    """What keeps images together where no column tells patients apart.
+
+    Groups are no patients: they keep images that are likely to be one patient's on one side of a split.
+    """
+
+    by: Literal["sequence", "duplicates", "image", "patient-id"]
+    size: int = Field(20, ge=1, description="of a run, with `by: sequence`")
+    bits: int = Field(4, ge=0, le=20, description="of 64, in which near duplicates may differ")
+
+
 class StudyConfig(Strict):
     """Either a named dataset, or the user's own samples table with modalities and tasks."""
 
@@ -86,6 +110,7 @@ class StudyConfig(Strict):
     samples: Path | None = None
     patient_column: str = Field("patient", description="column of the samples table that tells patients apart")
     sample_column: str = Field("sample", description="column with unique ids; files or row numbers if it is not there")
+    group: GroupConfig | None = None
     unit: Literal["sample", "patient"] = "sample"
     modalities: dict[str, ModalityConfig] = Field(default_factory=dict)
     tasks: dict[str, TaskConfig] = Field(default_factory=dict)
@@ -101,6 +126,8 @@ class StudyConfig(Strict):
             raise ValueError("a named dataset brings its own modalities and tasks; leave them out")
         if self.dataset is not None and (self.patient_column, self.sample_column) != ("patient", "sample"):
             raise ValueError("a named dataset knows its columns; leave `patient_column` and `sample_column` out")
+        if self.group is not None and (self.unit == "patient" or self.patient_column != "patient"):
+            raise ValueError("`group` stands in for patients that are not known: leave `patient_column` and `unit` out")
         if self.samples is not None and self.options:
             raise ValueError("`options` belong to a named dataset")
         return self

@@ -9,7 +9,9 @@ from pathlib import Path
 
 from polydx.config import StudyConfig
 from polydx.datasets.als_saliva import load_als_saliva
+from polydx.datasets.b_all import load_b_all
 from polydx.datasets.bacteria_id import load_bacteria_id
+from polydx.datasets.breast_us import load_breast_us
 from polydx.datasets.covid_saliva import load_covid_saliva
 from polydx.datasets.mouse_colon import load_mouse_colon
 from polydx.datasets.own import load_own
@@ -52,6 +54,7 @@ class Dataset:
         layout: patterns of files that the study's folder must hold.
         archive: where it is downloaded from; None where that is the user's to do.
         local: False for a simulated study, which needs no folder.
+        grouped: its patients are not known; the reader takes the `group` of the YAML.
     """
 
     summary: str
@@ -61,6 +64,7 @@ class Dataset:
     layout: tuple[str, ...] = ()
     archive: Archive | None = None
     local: bool = True
+    grouped: bool = False
 
 
 def _simulated(**options: object) -> Study:
@@ -96,6 +100,21 @@ DATASETS: dict[str, Dataset] = {
         "name, diagnosis (annotation1), diagnosis_fine (annotation2), tissue, mouse, location, then the wavenumbers",
         UNLICENSED,
         ("spectra.csv",),
+    ),
+    "b-all": Dataset(
+        "Blood smears, 224 x 224, of benign cells and three subtypes of B-ALL; no patient ids",
+        load_b_all,
+        "GitHub mikeacquaviva/APS360-Leukaemia-Classification (the public set is on Kaggle: 'Blood Cell Cancer (ALL)')",
+        UNLICENSED,
+        ("Benign/*.jpg", "Early/*.jpg", "Pre/*.jpg", "Pro/*.jpg"),
+        grouped=True,
+    ),
+    "breast-us": Dataset(
+        "Breast ultrasound of 256 patients with clinical columns: benign or malignant",
+        load_breast_us,
+        "GitHub nbayt/CSC-752-Project: images, masks and the sheet of clinical data joined by manifest.csv",
+        UNLICENSED,
+        ("manifest.csv", "images/*.jpg"),
     ),
     "bacteria-id": Dataset(
         "Raman of 30 bacterial and yeast isolates (60,000 spectra), and of clinical isolates; for pretraining",
@@ -137,6 +156,10 @@ def build_study(config: StudyConfig, base: Path, data: str | Path | None = None)
         return load_own(config, base)
     dataset = dataset_named(config.dataset)
     options = _checked_options(config.dataset, dataset, config.options)
+    if config.group is not None:
+        if not dataset.grouped:
+            raise ConfigError(f"dataset '{config.dataset}' knows its patients; leave `group` out")
+        options = {**options, "group": config.group}
     if not dataset.local:
         return dataset.load(**options)
     return dataset.load(find_folder(config.dataset, data), **options)
@@ -183,7 +206,8 @@ def cache_folder() -> Path:
 def _checked_options(name: str, dataset: Dataset, options: dict[str, object]) -> dict[str, object]:
     target = dataset.load if dataset.local else simulate_cohort
     given = {"folder": Path()} if dataset.local else {}
-    problems = check_params(target, {**options, **given}, f"study.options of '{name}'")
+    hidden = ("group",) if dataset.grouped else ()
+    problems = check_params(target, {**options, **given}, f"study.options of '{name}'", hidden)
     if problems:
         raise ConfigError(f"wrong options for dataset '{name}'", problems)
     return options

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from polydx.config import SpectraConfig, StudyConfig, TaskConfig
+from polydx.config import StudyConfig, TaskConfig
+from polydx.datasets.grouping import regroup
 from polydx.datasets.own_modalities import read_modality
 from polydx.datasets.own_reading import Reading, label_text, open_reading, same_number, totals_rows, unknown_labels
 from polydx.errors import Problem, StudyError, counted
@@ -39,7 +40,7 @@ def load_own(config: StudyConfig, base: Path) -> Study:
         found = read_modality(reading, name, wanted, samples, members)
         if found is not None:
             modalities[name], rows[name] = found
-    spread = [n for n, m in config.modalities.items() if isinstance(m, SpectraConfig) and m.rows == "samples"]
+    spread = [n for n, m in config.modalities.items() if getattr(m, "rows", "pooled") == "samples"]
     if spread and (len(spread) > 1 or config.unit == "patient"):
         reading.problems.append(
             Problem(f"modality '{spread[-1]}'", "`rows: samples` is for one modality and `unit: sample`")
@@ -56,7 +57,8 @@ def load_own(config: StudyConfig, base: Path) -> Study:
         unit=config.unit,
         notes=tuple(reading.notes),
     )
-    return one_sample_a_row(study, spread[0]) if spread else study
+    study = one_sample_a_row(study, spread[0]) if spread else study
+    return regroup(study, config.group) if config.group is not None else study
 
 
 def one_sample_a_row(study: Study, modality: str) -> Study:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,9 @@ from numpy.typing import NDArray
 from polydx.config import ImagesConfig, ModalityConfig, SpectraConfig, TableConfig
 from polydx.datasets.axes import same_axis, usual_axis
 from polydx.datasets.own_reading import Reading, column_hint, row_of, told
-from polydx.errors import AxisError, PolydxError, Problem
+from polydx.errors import AxisError, PolydxError, Problem, counted
 from polydx.io.files import as_stored
+from polydx.io.images import count_frames
 from polydx.io.spectra import read_spectra, read_spectra_table
 from polydx.io.tables import read_table
 from polydx.preprocessing.spectra import common_axis, resample_onto
@@ -49,7 +51,7 @@ def read_modality(
         reading.problems.append(Problem(f"modality '{name}'", f"column '{wanted.column}' is empty in every row"))
         return None
     if isinstance(wanted, ImagesConfig):
-        return _images(reading, paths, members)
+        return _images(reading, name, wanted, paths, members)
     return _spectra(reading, name, wanted, paths, members)
 
 
@@ -59,11 +61,34 @@ def _paths(reading: Reading, column: str) -> dict[int, Path]:
     return {i: as_stored(reading.folder / str(v).replace("\\", "/")) for i, v in enumerate(cells) if pd.notna(v)}
 
 
-def _images(reading: Reading, paths: dict[int, Path], members: Members) -> tuple[Images, RowIndex]:
-    reading.problems += [Problem(reading.row(i), f"no file {p}") for i, p in paths.items() if not p.is_file()]
-    numbering = {row: n for n, row in enumerate(paths)}
-    owned = [[numbering[i] for i in rows if i in numbering] for rows in members]
-    return Images(tuple(paths.values())), RowIndex.from_lists(owned)
+def _images(
+    reading: Reading, name: str, wanted: ImagesConfig, paths: dict[int, Path], members: Members
+) -> tuple[Images, RowIndex] | None:
+    """Return a row for each frame of each file; what cannot be opened is a problem, and all files are tried."""
+    counts: dict[int, int] = {}
+    with ThreadPoolExecutor() as pool:
+        for i, frames in zip(paths, pool.map(_frames, paths.values()), strict=True):
+            if isinstance(frames, int):
+                counts[i] = frames
+            else:
+                reading.problems += [Problem(f"{reading.row(i)}: {paths[i].name}", what) for what in told(frames)]
+    if len(counts) < len(paths):
+        return None
+    several = sum(n > 1 for n in counts.values())
+    if several:
+        how = "a sample each" if wanted.rows == "samples" else "pooled"
+        reading.notes.append(f"'{name}': {counted(several, 'file')} of several frames, {how}")
+    starts = dict(zip(counts, np.cumsum([0, *counts.values()]).tolist(), strict=False))
+    owned = [[starts[i] + k for i in rows if i in counts for k in range(counts[i])] for rows in members]
+    files = tuple(path for i, path in paths.items() for _ in range(counts[i]))
+    return Images(files, tuple(k for n in counts.values() for k in range(n)), wanted.window), RowIndex.from_lists(owned)
+
+
+def _frames(path: Path) -> int | PolydxError:
+    try:
+        return count_frames(path)
+    except PolydxError as error:
+        return error
 
 
 def _spectra(

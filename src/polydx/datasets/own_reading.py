@@ -79,7 +79,7 @@ def open_reading(config: StudyConfig, base: Path) -> Reading:
 
     Raises:
         ReadError: the table cannot be read.
-        StudyError: it has no column of patients, or no spectra where it should hold them itself.
+        StudyError: it has no column of patients, or one beside `group`, or no spectra where it should hold them.
     """
     path = base / (config.samples or Path())
     name = config.name or base.resolve().name
@@ -89,7 +89,11 @@ def open_reading(config: StudyConfig, base: Path) -> Reading:
         c for m in config.modalities.values() for c in (getattr(m, "column", None), getattr(m, "axis_column", None))
     ]
     table = wide.columns if wide is not None else read_table(path, text=[*ids, *filter(None, files)])
-    if config.patient_column not in table:
+    if config.group is not None:
+        if config.patient_column in table:
+            raise StudyError(f"{path} has a column '{config.patient_column}' of patients; leave `group` out")
+        table = table.assign(patient=[f"row{i + 2}" for i in range(len(table))])  # until the images are grouped
+    elif config.patient_column not in table:
         if is_empty_column(path, config.patient_column):
             raise StudyError(
                 f"{path}: column '{config.patient_column}' is there but empty: fill it in; it tells patients apart, "
@@ -98,7 +102,8 @@ def open_reading(config: StudyConfig, base: Path) -> Reading:
         hint = column_hint(config.patient_column, table)
         raise StudyError(
             f"{path} has no column '{config.patient_column}' for patients, who keep one person on one side of a "
-            f"split; {hint} (`patient_column: NAME` says what it is called)"
+            f"split; {hint} (`patient_column: NAME` says what it is called; for images of unknown patients there is "
+            "`group`)"
         )
     return Reading(config, base, name, path, table, wide)
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from polydx.datasets.grouping import LAST_NUMBER
 from polydx.datasets.propose_columns import is_vague
 from polydx.datasets.propose_files import Found, Measurement, grouped, matching_folders, measurements, natural
 from polydx.datasets.propose_tasks import judge_columns, labels_of, quoted_few, told_strays
@@ -94,11 +96,28 @@ def _from_class_folders(found: Found, draft: Draft, folders: dict[Path, list[Pat
             (row,) = _rows(found, patients[i] if patients else "", [measurement])
             rows.append(row | {"sample": found.relative(measurement.path), "class": folder.name})
     draft.about = "written by polydx: a row a file, classes by folder"
-    if all(row["patient"] == "" for row in rows):
+    unknown = all(row["patient"] == "" for row in rows)
+    if unknown and rows and all(row["kind"] == "images" for row in rows):
+        return _grouped_images(found, draft, rows)
+    if unknown:
         draft.notes.append(f"{EDIT}: nothing says whose file is whose: fill the column 'patient' of {draft.samples}")
     else:
         draft.notes.append("guess: patients by folder, or by the start of the files' names: check the column 'patient'")
     return _written(found, draft, rows)
+
+
+def _grouped_images(found: Found, draft: Draft, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame | None:
+    """Propose groups of images in place of patients that nothing tells apart."""
+    numbered = all(LAST_NUMBER.search(Path(row["file"]).stem) for row in rows)
+    draft.group = "{by: sequence, size: 20}" if numbered else "{by: duplicates}"
+    draft.notes.append(
+        f"{EDIT}: nothing says which images are one patient's; `group` is a guess that is better than none: where you "
+        f"know the patients, fill a column 'patient' of {draft.samples} and take `group` out"
+    )
+    table = _written(found, draft, rows)
+    draft.told_apart = True
+    draft.tasks = [replace(task, level="sample") for task in draft.tasks]
+    return None if table is None else table.drop(columns="patient")
 
 
 def _rows(found: Found, patient: str, files: Sequence[Measurement]) -> list[dict[str, Any]]:

@@ -29,6 +29,7 @@ class Draft:
         sample_column: None where rows have no ids of their own.
         modality: name, flow mapping and comment of the modality; None if it could not be found.
         images: the modality holds images.
+        group: flow mapping of what stands in for patients, None where they are known.
         tasks: the guessed questions.
         told_apart: it is known which rows are one patient's.
         columns: of the samples table, named where one must be chosen by hand.
@@ -43,6 +44,7 @@ class Draft:
     sample_column: str | None = None
     modality: tuple[str, str, str] | None = None
     images: bool = False
+    group: str | None = None
     tasks: list[TaskGuess] = field(default_factory=list)
     told_apart: bool = True
     columns: tuple[str, ...] = ()
@@ -89,6 +91,8 @@ def fewest_patients(labels: pd.Series, patients: pd.Series) -> int:
 
 def _id_lines(draft: Draft) -> list[str]:
     lines = []
+    if draft.group is not None:
+        lines.append(f"  group: {draft.group}  # guess: groups of images, no patients")
     if draft.patient_column is None:
         told = " ".join(", ".join(draft.columns).split())
         lines.append(f"  patient_column: PATIENT  # {EDIT}: the column that tells patients apart; there are: {told}")

@@ -9,14 +9,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from polydx.errors import counted
 from polydx.study import Study
 from polydx.validation.checks.candidates import MISSING, Candidate, Source
-from polydx.validation.checks.findings import Finding, Severity
+from polydx.validation.checks.findings import MOST_LISTED, Finding, Severity
 from polydx.validation.checks.units import TaskUnits
 
 Floats = NDArray[np.float64]
 
 GIVEN_AWAY = 0.95  # AUROC of a single value
+STRONG = 0.85  # AUROC of a column that models are given
 SUSPICIOUS = 0.8  # AUROC of a number that only describes the samples
 FALSE_ALARMS = 0.01  # of all comparisons of a study together
 FEWEST = 10  # patients with a label, below which nothing is said
@@ -77,6 +79,53 @@ def renamed_answers(study: Study, found: Sequence[Candidate]) -> list[Finding]:
     return findings
 
 
+def deciding_values(
+    tasks: Sequence[TaskUnits], found: Sequence[Candidate], given_away: Sequence[Finding] = ()
+) -> list[Finding]:
+    """Find values of a category whose patients all have one class, where chance would hardly make them.
+
+    By chance, all `m` patients of a value are of a class that a share `s` of all patients has with probability `s^m`.
+
+    Args:
+        tasks: units of each task.
+        found: candidates; those that models are given, or that describe samples, are looked at.
+        given_away: findings that say more of the same candidates already.
+    """
+    told = {(f.where, f.details.get("task")) for f in given_away}
+    asked = [c for c in found if c.source in ("table", "samples") and c.categories is not None]
+    tests = max(1, sum(len(c.categories or ()) for c in asked) * sum(len(u.asked_classes()) for u in tasks))
+    findings: list[Finding] = []
+    for units in tasks:
+        for candidate in asked:
+            decided = _decided(units, candidate, FALSE_ALARMS / tests)
+            if decided and (candidate.name, units.task) not in told:
+                shown = ", ".join(f"'{v}' always '{c}' ({counted(n, 'patient')})" for v, c, n in decided[:MOST_LISTED])
+                message = f"has values that decide task '{units.task}': {shown}: {ADVICE[candidate.source]}"
+                details = {"task": units.task, "values": {v: {"class": c, "patients": n} for v, c, n in decided}}
+                findings.append(Finding("note", "deciding-value", candidate.name, message, details))
+    return findings
+
+
+def _decided(units: TaskUnits, candidate: Candidate, alpha: float) -> list[tuple[str, str, int]]:
+    """Return value, class and patients of each value that decides the task beyond chance."""
+    shares = units.shares(candidate.codes)
+    pairs = pd.DataFrame(
+        {
+            "category": shares.categories,
+            "label": units.labels[shares.units],
+            "patient": units.patients[shares.units],
+        }
+    ).drop_duplicates()
+    everyone = pd.DataFrame({"label": units.labels, "patient": units.patients}).drop_duplicates()
+    share_of = everyone["label"].value_counts() / everyone["patient"].nunique()
+    decided = []
+    for category, rows in pairs.groupby("category"):
+        patients, label = rows["patient"].nunique(), int(rows["label"].iloc[0])
+        if rows["label"].nunique() == 1 and patients >= FEWEST and min(share_of[label], 1) ** patients < alpha:
+            decided.append(((candidate.categories or ())[int(str(category))], units.classes[label], int(patients)))
+    return decided
+
+
 def separations(units: TaskUnits, candidate: Candidate) -> dict[str, Separation]:
     """Return class -> how well the candidate tells it from the rest; classes with fewer than two units are left out."""
     numbers = None if candidate.categories else units.means(candidate.values.astype(np.float64))
@@ -110,6 +159,9 @@ def _judge(units: TaskUnits, candidate: Candidate, alpha: float) -> Iterator[Fin
     elif candidate.source == "samples" and candidate.categories is None:
         message = f"goes with task '{units.task}' (AUROC {best.auroc:.2f} for '{label}'): "
         yield Finding("note", "confounded", candidate.name, message + ADVICE["samples"], details)
+    elif candidate.source == "table" and best.auroc >= STRONG:
+        message = f"alone goes far in task '{units.task}' (AUROC {best.auroc:.2f} for '{label}'): "
+        yield Finding("note", "strong-column", candidate.name, message + ADVICE["table"], details)
 
 
 def _rates(units: TaskUnits, candidate: Candidate, own: NDArray[np.bool_]) -> Floats:

@@ -12,8 +12,9 @@ from polydx.validation.checks.confounders import confounders
 from polydx.validation.checks.copies import copies
 from polydx.validation.checks.disjoint import shared_patients
 from polydx.validation.checks.findings import Finding
-from polydx.validation.checks.giveaways import giveaways, renamed_answers
+from polydx.validation.checks.giveaways import deciding_values, giveaways, renamed_answers
 from polydx.validation.checks.near_copies import near_copies
+from polydx.validation.checks.near_images import near_images
 from polydx.validation.checks.quality import constant_spectra, flagged_samples
 from polydx.validation.checks.units import task_units
 
@@ -41,10 +42,12 @@ def check_study(study: Study, folds: Sequence[Fold] | None = None) -> list[Findi
         *shared_patients(study, folds or ()),
         *copies(study),
         *near_copies(study),
+        *near_images(study),
         *constant_spectra(study),
         *flagged_samples(study),
         *renamed,
         *telling,
+        *deciding_values(units, values, [*renamed, *telling]),
         *confounders(units, values, telling),
         *class_sizes(study),
     ]
