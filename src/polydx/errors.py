@@ -62,6 +62,10 @@ class SpectrumError(PolydxError):
     """Intensities that no spectrum can have, or that a step cannot work on."""
 
 
+class ImageError(PolydxError):
+    """Pixels that a step cannot work on, or images that do not fit together."""
+
+
 class AxisError(PolydxError):
     """A wavenumber axis that is not one, or that does not fit another."""
 

@@ -3,32 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, Self, TypeAlias
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from polydx.errors import AxisError, BundleError, ConfigError, Problem, counted
 from polydx.params import check_params, unknown
+from polydx.preprocessing.named import Described, name_and_params, plain_params
 from polydx.preprocessing.spectra import STEPS, SpectralStep
 from polydx.preprocessing.spectra.base import Axis, Values, as_spectra, check_axis, raise_not_fitted
 
 STATE_VERSION = 1
-
-
-class NamedStep(Protocol):
-    """A step as a configuration holds it."""
-
-    @property
-    def name(self) -> str:
-        """Name in `STEPS`."""
-
-    @property
-    def params(self) -> Mapping[str, Any]:
-        """Parameters by name."""
-
-
-Described: TypeAlias = NamedStep | tuple[str, Mapping[str, Any]] | str
 
 
 class SpectraPipeline:
@@ -121,7 +107,7 @@ class SpectraPipeline:
         arrays: dict[str, NDArray[Any]] = {} if self.input_axis is None else {"axis": self.input_axis}
         described = []
         for i, (name, step) in enumerate(self.steps):
-            described.append({"name": name, "params": _plain_params(step), "points": step.n_features_in_})
+            described.append({"name": name, "params": _params(step), "points": step.n_features_in_})
             arrays |= {f"{i}.{name}.{field}": np.ascontiguousarray(getattr(step, field)) for field in step.fitted}
         return {"version": STATE_VERSION, "points": self.n_features_in_, "steps": described}, arrays
 
@@ -165,7 +151,7 @@ def build_pipeline(steps: Sequence[Described], axis: ArrayLike | None = None) ->
         AxisError: a step needs an axis where there is none, or does not fit the one there is.
     """
     input_axis = None if axis is None else check_axis(axis)
-    named = [_name_and_params(step) for step in steps]
+    named = [name_and_params(step) for step in steps]
     problems: list[Problem] = []
     for name, params in named:
         problems += _step_problems(name, params)
@@ -178,14 +164,6 @@ def build_pipeline(steps: Sequence[Described], axis: ArrayLike | None = None) ->
     if problems:
         raise ConfigError(f"{counted(len(problems), 'problem')} in the preprocessing of spectra", problems)
     return SpectraPipeline(built, input_axis)
-
-
-def _name_and_params(step: Described) -> tuple[str, dict[str, Any]]:
-    if isinstance(step, str):
-        return step, {}
-    if isinstance(step, tuple):
-        return step[0], dict(step[1])
-    return step.name, dict(step.params)
 
 
 def _step_problems(name: str, params: Mapping[str, Any]) -> list[Problem]:
@@ -220,10 +198,5 @@ def _hand_on_axis(steps: Sequence[tuple[str, SpectralStep]], axis: Axis | None) 
     return axis
 
 
-def _plain_params(step: SpectralStep) -> dict[str, Any]:
-    """Return the parameters as JSON holds them."""
-    plain = {}
-    for name, value in step.get_params().items():
-        if name != "axis":
-            plain[name] = value.tolist() if isinstance(value, np.ndarray | np.generic) else value
-    return plain
+def _params(step: SpectralStep) -> dict[str, Any]:
+    return plain_params({name: value for name, value in step.get_params().items() if name != "axis"})

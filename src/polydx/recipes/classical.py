@@ -15,7 +15,7 @@ from polydx.preprocessing.pipeline import build_pipeline
 from polydx.recipes.calibration import Sigmoids, fit_sigmoids
 from polydx.recipes.catalogue import ESTIMATORS
 from polydx.recipes.estimators import fit_estimator
-from polydx.recipes.inputs import FittedInputs, StepsByModality, fit_inputs
+from polydx.recipes.inputs import FittedInputs, StepsByModality, fit_inputs, study_axes
 from polydx.recipes.protocol import Probabilities, State
 from polydx.recipes.task_fit import TaskFit, under
 from polydx.splits import inner_folds
@@ -140,7 +140,8 @@ class ClassicalRecipe:
 
     def _supervised(self, study: Study) -> bool:
         """Tell whether a step looks at labels; then each task needs a pipeline of its own."""
-        pipelines = [build_pipeline(listed, study.spectra(name).axis) for name, listed in self.steps.items()]
+        axes = study_axes(study, self.steps)
+        pipelines = [build_pipeline(self.steps[name], axis) for name, axis in axes.items() if axis is not None]
         return any(step.needs_labels for pipeline in pipelines for _, step in pipeline.steps)
 
     def _fit_task(self, study: Study, task: str, features: NDArray[np.float64], seed: int) -> tuple[TaskFit, list[str]]:

@@ -25,9 +25,10 @@ from polydx.recipes.pretrain import load_pretrained, pretrain, pretrain_problems
 from polydx.recipes.protocol import stream_seed
 from polydx.recipes.provenance import Seen, manifest_of, parts_of
 from polydx.recipes.sources import Sources
-from polydx.study import Spectra, Study
+from polydx.study import Images, Spectra, Study
 
-Axes = Mapping[str, NDArray[np.float64]]
+Axes = Mapping[str, NDArray[np.float64] | None]
+"""Modality -> axis of its spectra; None for images."""
 
 
 @dataclass(frozen=True)
@@ -37,14 +38,14 @@ class Pretraining:
     Attributes:
         described: what of the recipe's configuration takes part, as JSON.
         sources: where the study lies, and where the network is kept.
-        axes: (modality, bytes of the axis of the recipe's own study), onto which the other one's spectra are resampled
-            where the recipe's steps do not bring both onto the same.
+        axes: (modality, bytes of the axis of the recipe's own study, None for images), onto which the other one's
+            spectra are resampled where the recipe's steps do not bring both onto the same.
         threads: of torch.
     """
 
     described: str
     sources: Sources
-    axes: tuple[tuple[str, bytes], ...]
+    axes: tuple[tuple[str, bytes | None], ...]
     threads: int
 
     @property
@@ -72,7 +73,7 @@ class Pretraining:
         """Pretrain; the seed is `pretrain.seed`, not that of a fold."""
         config = self.config
         raw = other_study(config, self.sources)
-        own = {name: np.frombuffer(values) for name, values in self.axes}
+        own = {name: None if values is None else np.frombuffer(values) for name, values in self.axes}
         seed = stream_seed(section_of(config).seed, "pretrain", 0)
         fitted = pretrain(study_on(raw, config, own), config, seed, self.threads)
         # Resampled spectra have other hashes; those of the study as it was read are what copies are found by.
@@ -100,7 +101,8 @@ def pretraining_of(config: NetworkConfig, sources: Sources, axes: Axes, threads:
     alike = config.model_copy(update={"pretrain": section, "training": training})
     described = alike.model_dump_json(include={"kind", "backbones", "neck", "necks", "fusion", "preprocessing",
                                                "init", "pretrain", "training"})  # fmt: skip
-    return Pretraining(described, sources, tuple((n, a.tobytes()) for n, a in axes.items()), threads)
+    known = tuple((name, None if axis is None else axis.tobytes()) for name, axis in axes.items())
+    return Pretraining(described, sources, known, threads)
 
 
 @lru_cache(maxsize=4)
@@ -173,6 +175,8 @@ def study_on(study: Study, config: NetworkConfig, axes: Axes) -> Study:
     steps = channel_steps(config)
     modalities = dict(study.modalities)
     for name, axis in axes.items():
+        if axis is None:
+            continue
         spectra = study.spectra(name)
         there = channel_pipelines(steps[name], spectra.axis, name)[0].axis_out
         here = channel_pipelines(steps[name], axis, name)[0].axis_out
@@ -186,9 +190,10 @@ def elsewhere_problems(config: NetworkConfig, sources: Sources, axes: Axes, wher
     study = other_study(config, sources)
     found = []
     for name in config.backbones:
-        modality = study.modalities.get(name)
-        if not isinstance(modality, Spectra) or not study.present(name).all():
-            found.append(Problem(f"{where}.study", f"study '{study.name}' has not spectra '{name}' for every sample"))
+        kind = Images if axes[name] is None else Spectra
+        if not isinstance(study.modalities.get(name), kind) or not study.present(name).all():
+            what = f"study '{study.name}' has not {kind.kind} '{name}' for every sample"
+            found.append(Problem(f"{where}.study", what))
     if found:
         return found
     try:

@@ -154,7 +154,7 @@ class FeatureRecipe:
     def _copies(self, network: FittedNetwork, study: Study, seed: int) -> list[Study]:
         """Return the features of augmented copies of the rows."""
         tensors, index = network.inputs.tensors(study)
-        transforms = fit_augmentation(self.network.schema.augmentation, tensors, network.inputs.axes)
+        transforms = fit_augmentation(self.network.schema.augmentation, tensors, network.inputs.known)
         drawn = np.random.SeedSequence([seed, len(FEATURES)]).generate_state(1, np.uint64)[0]
         generator = torch.Generator().manual_seed(int(drawn))
         found = []

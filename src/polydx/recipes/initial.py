@@ -176,7 +176,7 @@ def _of_run(folder: Path, init: InitConfig) -> Path:
 
 
 def axis_problems(
-    source: Source, init: InitConfig, config: NetworkConfig, name: str, own: Axis | None, study: Axis
+    source: Source, init: InitConfig, config: NetworkConfig, name: str, own: Axis | None, study: Axis | None
 ) -> list[Problem]:
     """Return what keeps the weights' axis and the recipe's from being the same.
 
@@ -186,10 +186,10 @@ def axis_problems(
         config: of the recipe.
         name: of the modality.
         own: (L,) what the recipe's steps give, None where it is no axis.
-        study: (K,) of the study's spectra.
+        study: (K,) of the study's spectra; None for images.
     """
     theirs = source.axis(name, config)
-    if theirs is None or same_axis(theirs, own):
+    if study is None or theirs is None or same_axis(theirs, own):
         return []
     if init.axis == "refuse":
         what = (

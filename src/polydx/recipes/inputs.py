@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from polydx.config import Step
-from polydx.errors import AxisError, ConfigError, Problem, counted
+from polydx.errors import AxisError, ConfigError, ImageError, Problem, ReadError, counted
+from polydx.preprocessing.image_pipeline import ImagePipeline, build_image_pipeline
 from polydx.preprocessing.pipeline import SpectraPipeline, build_pipeline
+from polydx.recipes.pictures import fit_images, shape_of_images, transformed_images
 from polydx.recipes.protocol import State
-from polydx.study import RowIndex, Spectra, Study
+from polydx.study import Images, RowIndex, Spectra, Study, Table
 
 StepsByModality = Mapping[str, Sequence[Step]]
+Pipeline: TypeAlias = SpectraPipeline | ImagePipeline
 
 
 @dataclass(frozen=True)
@@ -26,20 +29,24 @@ class FittedInputs:
         pipelines: modality -> pipeline fitted on training rows.
     """
 
-    pipelines: dict[str, SpectraPipeline]
+    pipelines: dict[str, Pipeline]
 
-    def rows(self, study: Study) -> dict[str, NDArray[np.float64]]:
-        """Return modality -> preprocessed rows (n, D), one for each row of the modality.
+    def rows(self, study: Study) -> dict[str, NDArray[Any]]:
+        """Return modality -> preprocessed rows, one for each row of the modality.
+
+        Spectra give (n, D) float64; images (n, C, H, W) float32, or (n, D) where a step makes features of them.
 
         Raises:
             AxisError: the study's axis is not the one the pipeline was fitted on.
+            ImageError: images end in another shape than those the pipeline was fitted on.
         """
-        return {name: pipeline.transform(_values(study, name, pipeline)) for name, pipeline in self.pipelines.items()}
+        return {name: _transformed(study, name, pipeline) for name, pipeline in self.pipelines.items()}
 
     def features(self, study: Study) -> NDArray[np.float64]:
-        """Return (N, D): each sample's rows averaged, modalities side by side."""
-        rows = self.rows(study)
-        return np.hstack([pool_mean(values, study.rows[name]) for name, values in rows.items()])
+        """Return (N, D): each sample's rows averaged, modalities side by side; pixels stand one after the other."""
+        rows = {name: values.reshape(len(values), -1) for name, values in self.rows(study).items()}
+        pooled = [pool_mean(values, study.rows[name]) for name, values in rows.items()]
+        return np.hstack(pooled).astype(np.float64, copy=False)
 
     def state(self) -> State:
         """Return the pipelines as data."""
@@ -53,14 +60,12 @@ class FittedInputs:
     @classmethod
     def from_state(cls, config: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> FittedInputs:
         """Rebuild what `state` returned."""
-        return cls(
-            {
-                name: SpectraPipeline.from_state(
-                    part, {k.removeprefix(f"{name}/"): v for k, v in arrays.items() if k.startswith(f"{name}/")}
-                )
-                for name, part in config.items()
-            }
-        )
+        pipelines: dict[str, Pipeline] = {}
+        for name, part in config.items():
+            kind = ImagePipeline if part.get("kind") == Images.kind else SpectraPipeline
+            own = {k.removeprefix(f"{name}/"): v for k, v in arrays.items() if k.startswith(f"{name}/")}
+            pipelines[name] = kind.from_state(part, own)
+        return cls(pipelines)
 
 
 def fit_inputs(study: Study, steps: StepsByModality, codes: NDArray[np.int64] | None = None) -> FittedInputs:
@@ -71,8 +76,11 @@ def fit_inputs(study: Study, steps: StepsByModality, codes: NDArray[np.int64] | 
         steps: modality -> steps.
         codes: (N,) class codes for steps that look at labels; rows of unlabelled samples do not enter those.
     """
-    pipelines = {}
+    pipelines: dict[str, Pipeline] = {}
     for name, listed in steps.items():
+        if isinstance(study.modalities.get(name), Images):
+            pipelines[name] = fit_images(study, name, listed)
+            continue
         spectra = study.spectra(name)
         pipeline = build_pipeline(listed, spectra.axis)
         if codes is None:
@@ -102,27 +110,50 @@ def input_problems(study: Study, steps: StepsByModality, where: str) -> list[Pro
             found.append(Problem(at, f"the study has no modality '{name}'; it has {', '.join(study.modalities)}"))
             continue
         modality = study.modalities[name]
-        if not isinstance(modality, Spectra):
-            found.append(Problem(at, f"'{name}' holds {modality.kind}; only spectra can be preprocessed so far"))
+        if isinstance(modality, Table):
+            found.append(Problem(at, f"'{name}' holds a table; spectra and images can be preprocessed so far"))
             continue
         lacking = study.ids[~study.present(name)]
         if len(lacking):
             told = ", ".join(map(str, lacking[:3])) + (", ..." if len(lacking) > 3 else "")
             what = f"{counted(len(lacking), 'sample')} without '{name}'; this recipe needs it for all: "
             found.append(Problem(at, f"{what}{told}: fill in the file, or delete the row"))
-        try:
-            build_pipeline(listed, modality.axis)
-        except ConfigError as error:
-            named = [Problem(f"{at}.{p.where}", p.what) for p in error.problems]
-            found += dict.fromkeys(named or [Problem(at, error.message)])
-        except AxisError as error:
-            found.append(Problem(at, str(error)))
+        found += _pipeline_problems(study, name, modality, listed, at)
     return found
+
+
+def _pipeline_problems(
+    study: Study, name: str, modality: Spectra | Images, listed: Sequence[Step], at: str
+) -> list[Problem]:
+    try:
+        if isinstance(modality, Spectra):
+            build_pipeline(listed, modality.axis)
+        elif len(modality):
+            shape_of_images(study, name, build_image_pipeline(listed))
+    except ConfigError as error:
+        named = [Problem(f"{at}.{p.where}", p.what) for p in error.problems]
+        return list(dict.fromkeys(named or [Problem(at, error.message)]))
+    except (AxisError, ImageError, ReadError) as error:
+        return [Problem(at, str(error))]
+    return []
 
 
 def spectral_modalities(study: Study) -> list[str]:
     """Return the names of the modalities that hold spectra."""
     return [name for name, modality in study.modalities.items() if isinstance(modality, Spectra)]
+
+
+def study_axes(study: Study, names: Iterable[str]) -> dict[str, NDArray[np.float64] | None]:
+    """Return modality -> axis of its spectra; None for images, which have none."""
+    return {
+        name: None if isinstance(study.modalities.get(name), Images) else study.spectra(name).axis for name in names
+    }
+
+
+def _transformed(study: Study, name: str, pipeline: Pipeline) -> NDArray[Any]:
+    if isinstance(pipeline, ImagePipeline):
+        return transformed_images(study, name, pipeline)
+    return pipeline.transform(_values(study, name, pipeline))
 
 
 def _values(study: Study, name: str, pipeline: SpectraPipeline) -> NDArray[Any]:

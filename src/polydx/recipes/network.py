@@ -15,11 +15,12 @@ from polydx.config import NetworkConfig
 from polydx.models.network import Network
 from polydx.recipes.elsewhere import Pretraining, other_study, pretrained, pretraining_of
 from polydx.recipes.initial import Source, axes_to_take, read_source, source_head
+from polydx.recipes.inputs import study_axes
 from polydx.recipes.loading import load_source
 from polydx.recipes.mapping import ClassMapping, fit_mapping, row_weights
 from polydx.recipes.network_checks import network_problems
 from polydx.recipes.network_fitted import FittedNetwork
-from polydx.recipes.network_inputs import channel_pipelines, channel_steps, fit_network_inputs, tensor_rows
+from polydx.recipes.network_inputs import axes_after, channel_steps, fit_network_inputs, tensor_rows
 from polydx.recipes.network_plan import (
     Plan,
     build_losses,
@@ -117,7 +118,7 @@ class NetworkRecipe:
         elsewhere = self.pretraining(study)
         found = None if elsewhere is None else pretrained(elsewhere)
         if source is not None and init is not None:
-            own = {n: channel_pipelines(listed, study.spectra(n).axis, n)[0].axis_out for n, listed in steps.items()}
+            own = axes_after(steps, study_axes(study, steps))
             steps = channel_steps(schema, axes_to_take(source, init, schema, own))
             scales = source.scales(schema, {name: len(listed) for name, listed in steps.items()})
         if found is not None and schema.head == "mapped":
@@ -146,8 +147,7 @@ class NetworkRecipe:
         schema = self.schema
         if schema.pretrain is None or schema.pretrain.study is None:
             return None
-        axes = {name: study.spectra(name).axis for name in self.modalities}
-        return pretraining_of(schema, self.sources, axes, self.threads)
+        return pretraining_of(schema, self.sources, study_axes(study, self.modalities), self.threads)
 
     def _pretrain(
         self, fitted: FittedNetwork, rows: TensorSet, study: Study, seed: int, found: FittedNetwork | None
@@ -158,7 +158,7 @@ class NetworkRecipe:
             network, history, notes = found.network, found.history, found.notes
             before = Seen() if found.manifest is None else found.manifest.seen
         else:
-            augment = augmentation_of_views(schema, rows, fitted.inputs.axes)
+            augment = augmentation_of_views(schema, rows, fitted.inputs.known)
             with limited_threads(self.threads):
                 network, _, history, notes = pretrained_network(rows, schema, study.tasks, augment, seed)
         shared = _shared_parts(fitted.network) + (["heads"] if schema.head == "mapped" else [])
@@ -180,7 +180,7 @@ class NetworkRecipe:
                 seed=seed,
                 losses=build_losses(schema.training, study.tasks, start.train),
                 task_weights=build_task_weights(schema.training, study.tasks),
-                augment=fit_augmentation(schema.augmentation, start.train.inputs, fitted.inputs.axes),
+                augment=fit_augmentation(schema.augmentation, start.train.inputs, fitted.inputs.known),
                 logger=logger,
             )
         # What is predicted here and what a saved copy predicts shall be the same, also after a fit on a GPU.

@@ -14,9 +14,9 @@ from polydx.models.network import Network
 from polydx.params import unknown
 from polydx.recipes.elsewhere import elsewhere_problems
 from polydx.recipes.initial import Source, axes_to_take, axis_problems, read_source, source_head
-from polydx.recipes.inputs import input_problems
+from polydx.recipes.inputs import input_problems, study_axes
 from polydx.recipes.loading import load_source
-from polydx.recipes.network_inputs import channel_pipelines, channel_steps, columns_out
+from polydx.recipes.network_inputs import axes_after, channel_steps, network_shape
 from polydx.recipes.network_plan import chain_of, network_plan, planned_heads, planned_network, training_problems
 from polydx.recipes.pretrain import pretrain_problems
 from polydx.recipes.sources import Sources
@@ -79,17 +79,18 @@ def _build_problems(config: NetworkConfig, study: Study, where: str) -> list[Pro
         return _located(error, f"{where}.init.from")
     try:
         shapes, axes = _shapes(config, study, {})
+        own = study_axes(study, config.backbones)
         if source is not None and config.init is not None:
             problems = [
                 p
                 for name in config.backbones
-                for p in axis_problems(source, config.init, config, name, axes[name], study.spectra(name).axis)
+                for p in axis_problems(source, config.init, config, name, axes[name], own[name])
             ]
             if problems:
                 return [Problem(f"{where}.{p.where}", p.what) for p in problems]
-        for name, (channels, points) in shapes.items():
-            sample = torch.randn(4, channels, points, generator=torch.Generator().manual_seed(0))
-            chain_of(config.augmentation.get(name, [])).fit(sample, axes[name])
+        for name, shape in shapes.items():
+            sample = torch.randn(4, *shape, generator=torch.Generator().manual_seed(0))
+            chain_of(config.augmentation.get(name, []), shape).fit(sample, axes[name])
         network, shapes = trial_network(config, study, source)
         with torch.inference_mode():
             network({name: torch.zeros(2, *shape) for name, shape in shapes.items()})
@@ -100,8 +101,8 @@ def _build_problems(config: NetworkConfig, study: Study, where: str) -> list[Pro
 
 def trial_network(
     config: NetworkConfig, study: Study, source: Source | None = None
-) -> tuple[Network, dict[str, tuple[int, int]]]:
-    """Return a network as this recipe would build it, in evaluation mode, and modality -> (C, L) of its inputs.
+) -> tuple[Network, dict[str, tuple[int, ...]]]:
+    """Return a network as this recipe would build it, in evaluation mode, and modality -> shape of its inputs.
 
     Raises:
         ConfigError: it cannot be built.
@@ -119,15 +120,11 @@ def trial_network(
 
 def _shapes(
     config: NetworkConfig, study: Study, onto: Mapping[str, NDArray[np.float64]]
-) -> tuple[dict[str, tuple[int, int]], Axes]:
-    """Return modality -> (C, L), and modality -> axis of what enters the network."""
-    shapes, axes = {}, {}
-    for name, steps in channel_steps(config, onto).items():
-        own = study.spectra(name).axis
-        pipelines = channel_pipelines(steps, own, f"preprocessing.{name}")
-        shapes[name] = (len(pipelines), columns_out(pipelines[0], len(own)))
-        axes[name] = pipelines[0].axis_out
-    return shapes, axes
+) -> tuple[dict[str, tuple[int, ...]], Axes]:
+    """Return modality -> (C, L) or (C, H, W), and modality -> axis of what enters the network."""
+    steps, own = channel_steps(config, onto), study_axes(study, config.backbones)
+    shapes = {name: network_shape(study, name, listed, f"preprocessing.{name}") for name, listed in steps.items()}
+    return shapes, axes_after(steps, own)
 
 
 def _load_problems(config: NetworkConfig, source: Source | None, network: Network, where: str) -> list[Problem]:
@@ -151,7 +148,7 @@ def _pretrain_problems(config: NetworkConfig, study: Study, where: str, sources:
         return []
     if config.pretrain.study is None:
         return pretrain_problems(config.pretrain, config, study.tasks, where)
-    axes = {name: study.spectra(name).axis for name in config.backbones}
+    axes = study_axes(study, config.backbones)
     try:
         return elsewhere_problems(config, sources, axes, where)
     except PolydxError as error:

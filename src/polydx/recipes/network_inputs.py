@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 
 from polydx.config import Channels, NetworkConfig, Step
 from polydx.errors import ConfigError, Problem, StudyError
+from polydx.preprocessing.image_pipeline import ImagePipeline, build_image_pipeline
 from polydx.preprocessing.pipeline import SpectraPipeline, build_pipeline
 from polydx.recipes.inputs import FittedInputs, fit_inputs
+from polydx.recipes.pictures import shape_of_images
 from polydx.recipes.protocol import State
-from polydx.study import RowIndex, Study
-from polydx.training.tensors import TensorSet, tensor_set
+from polydx.study import Images, RowIndex, Study
+from polydx.training.tensors import TensorSet
 
 ChannelSteps = Mapping[str, Sequence[Sequence[Step]]]
 """modality -> pipelines, one a channel -> steps."""
@@ -56,22 +58,45 @@ class NetworkInputs:
 
     @property
     def axes(self) -> dict[str, NDArray[np.float64] | None]:
-        """Modality -> axis of what enters the network; None where its columns are no wavenumbers."""
-        return {name: pipeline.axis_out for name, pipeline in self.channels[0].pipelines.items()}
+        """Modality -> axis of what enters the network; None for images, and where the columns are no wavenumbers."""
+        return {
+            name: None if isinstance(pipeline, ImagePipeline) else pipeline.axis_out
+            for name, pipeline in self.channels[0].pipelines.items()
+        }
+
+    @property
+    def known(self) -> dict[str, NDArray[np.float64] | None]:
+        """Modality -> what an augmentation is told of it: the axis of spectra, the levels of images.
+
+        The levels are (2, C): what black and white are in each channel that enters the network.
+        """
+        return {name: self._levels(name) if name in self._images else axis for name, axis in self.axes.items()}
+
+    @property
+    def _images(self) -> list[str]:
+        return [n for n, pipeline in self.channels[0].pipelines.items() if isinstance(pipeline, ImagePipeline)]
+
+    def _levels(self, name: str) -> NDArray[np.float64]:
+        pipelines = [part.pipelines[name] for part in self.channels if name in part.pipelines]
+        levels = [pipeline.levels() for pipeline in pipelines if isinstance(pipeline, ImagePipeline)]
+        return np.hstack([found for found in levels if found is not None])
 
     def tensors(self, study: Study) -> tuple[dict[str, torch.Tensor], RowIndex]:
-        """Return modality -> (n, C, L), one row a spectrum in the order of the samples, and which sample each is of.
+        """Return modality -> (n, C, L) or (n, C, H, W), rows in the order of the samples, and which sample each is of.
 
         Raises:
             AxisError: the study is on another axis than the training rows.
+            ImageError: images end in another shape than those of the training rows.
             StudyError: samples with several rows, and several modalities.
         """
         arrays, index = instances(self.channels, study)
-        scaled = {
-            name: np.stack([scale(values) for scale, values in zip(self.scales[name], listed, strict=True)], axis=1)
-            for name, listed in arrays.items()
-        }
-        return {name: torch.from_numpy(x) for name, x in scaled.items()}, index
+        return {name: torch.from_numpy(self._joined(name, listed)) for name, listed in arrays.items()}, index
+
+    def _joined(self, name: str, listed: Sequence[NDArray[Any]]) -> NDArray[np.float32]:
+        """Return the pipelines of a modality as channels of one array; images may bring several channels each."""
+        if name in self._images:
+            return np.concatenate(listed, axis=1) if len(listed) > 1 else listed[0]
+        return np.stack([scale(values) for scale, values in zip(self.scales[name], listed, strict=True)], axis=1)
 
     def state(self) -> State:
         """Return pipelines and scales as data; a single channel is written without its number."""
@@ -114,30 +139,39 @@ def fit_network_inputs(
         fit_inputs(study, {name: listed[i] for name, listed in steps.items() if len(listed) > i}) for i in range(most)
     )
     kept = dict(scales or {})
-    arrays, _ = instances(parts, study)
-    fitted = {name: list(kept.get(name) or map(_scale_of, listed)) for name, listed in arrays.items()}
-    return NetworkInputs(parts, fitted)
+    # Images are on one scale already, and reading them twice takes its time.
+    kept |= {name: [AS_IT_IS] * len(steps[name]) for name in steps if isinstance(study.modalities[name], Images)}
+    spectra = tuple(FittedInputs({n: p for n, p in part.pipelines.items() if n not in kept}) for part in parts)
+    arrays, _ = instances(spectra, study) if spectra[0].pipelines else ({}, None)
+    fitted = kept | {name: [_scale_of(values) for values in listed] for name, listed in arrays.items()}
+    return NetworkInputs(parts, {name: list(fitted[name]) for name in steps})
 
 
 def _scale_of(values: NDArray[np.float64]) -> Scale:
     return Scale(float(values.mean()), float(values.std()) or 1.0)
 
 
-def instances(channels: Sequence[FittedInputs], study: Study) -> tuple[dict[str, list[NDArray[np.float64]]], RowIndex]:
-    """Return modality -> one (n, L) array a channel, rows in the order of the samples, and whose they are."""
+def instances(channels: Sequence[FittedInputs], study: Study) -> tuple[dict[str, list[NDArray[Any]]], RowIndex]:
+    """Return modality -> one array (n, L) or (n, C, H, W) a pipeline, rows in the order of the samples, and whose."""
     rows = [part.rows(study) for part in channels]
     first = study.rows[next(iter(rows[0]))]
     if len(rows[0]) > 1 and any((study.rows[name].counts != 1).any() for name in rows[0]):
         raise StudyError("a network of several modalities needs exactly one row of each for every sample")
-    arrays = {name: [part[name][study.rows[name].rows] for part in rows if name in part] for name in rows[0]}
+    arrays = {name: [_ordered(part[name], study.rows[name]) for part in rows if name in part] for name in rows[0]}
     return arrays, RowIndex(first.starts, np.arange(len(first.rows)))
+
+
+def _ordered(values: NDArray[Any], index: RowIndex) -> NDArray[Any]:
+    """Return the rows in the order of the samples; as they are, without a copy, where that is their own order."""
+    return values if np.array_equal(index.rows, np.arange(len(values))) else values[index.rows]
 
 
 def tensor_rows(study: Study, tensors: Mapping[str, torch.Tensor], index: RowIndex) -> TensorSet:
     """Return the rows to train on, with the labels and the patient of the sample each belongs to."""
     owner = index.sample_of_row
-    labels = {name: study.label_codes(name)[owner] for name in study.tasks}
-    return tensor_set({n: x.numpy() for n, x in tensors.items()}, labels, study.patient_codes[0][owner])
+    labels = {name: torch.from_numpy(study.label_codes(name)[owner]) for name in study.tasks}
+    patients = np.unique(study.patient_codes[0][owner], return_inverse=True)[1]
+    return TensorSet(tensors, labels, torch.from_numpy(patients))
 
 
 def channel_steps(config: NetworkConfig, onto: Mapping[str, NDArray[np.float64]] | None = None) -> ChannelSteps:
@@ -159,7 +193,7 @@ def channel_steps(config: NetworkConfig, onto: Mapping[str, NDArray[np.float64]]
 
 
 def channel_pipelines(steps: Sequence[Sequence[Step]], axis: NDArray[np.float64], where: str) -> list[SpectraPipeline]:
-    """Return the unfitted pipelines of one modality.
+    """Return the unfitted pipelines of one modality of spectra.
 
     Raises:
         ConfigError: they end on different axes, or with different numbers of columns.
@@ -175,6 +209,35 @@ def channel_pipelines(steps: Sequence[Sequence[Step]], axis: NDArray[np.float64]
             what = f"channels 0 and {i} end on different axes; crop or resample both alike"
             raise ConfigError("channels on different axes", [Problem(where, what)])
     return built
+
+
+def axes_after(
+    steps: ChannelSteps, axes: Mapping[str, NDArray[np.float64] | None]
+) -> dict[str, NDArray[np.float64] | None]:
+    """Return modality -> axis that its pipelines leave of the spectra's own; None where there is none."""
+    return {n: None if (a := axes[n]) is None else channel_pipelines(steps[n], a, n)[0].axis_out for n in steps}
+
+
+def network_shape(study: Study, name: str, steps: Sequence[Sequence[Step]], where: str) -> tuple[int, ...]:
+    """Return (C, L) of spectra, or (C, H, W) of images, as these pipelines will give them to a network.
+
+    Raises:
+        ConfigError: pipelines that do not go together, or images that become features.
+    """
+    if not isinstance(study.modalities[name], Images):
+        axis = study.spectra(name).axis
+        pipelines = channel_pipelines(steps, axis, where)
+        return (len(pipelines), columns_out(pipelines[0], len(axis)))
+    shapes = [shape_of_images(study, name, build_image_pipeline(listed)) for listed in steps]
+    if any(len(shape) == 1 for shape in shapes):
+        what = "`colour_histogram` leaves features, no images: a network takes images, a classical model features"
+        raise ConfigError("a network cannot take features of images", [Problem(where, what)])
+    other = next((i for i, shape in enumerate(shapes) if shape[1:] != shapes[0][1:]), 0)
+    if other:
+        sizes = [f"{shapes[i][1]} x {shapes[i][2]}" for i in (0, other)]
+        what = f"channel 0 has {sizes[0]} pixels, channel {other} {sizes[1]}; channels need the same"
+        raise ConfigError("channels of different sizes", [Problem(where, what)])
+    return (sum(shape[0] for shape in shapes), *shapes[0][1:])
 
 
 def columns_out(pipeline: SpectraPipeline, points: int) -> int:

@@ -11,6 +11,7 @@ from pydantic import Field
 from torch import Tensor
 
 from polydx.augmentation.base import Chain, build_chain
+from polydx.augmentation.images import build_image_chain
 from polydx.augmentation.spectra import AUGMENTATIONS
 from polydx.config import FitConfig, NetworkConfig, Open, Step, TrainingConfig
 from polydx.errors import ConfigError, Problem
@@ -45,7 +46,7 @@ def network_plan(
 
     Args:
         config: of the recipe.
-        shapes: modality -> (C, L).
+        shapes: modality -> (C, L) or (C, H, W).
         heads: task -> keyword arguments of `Head`.
         seed: of the weights.
     """
@@ -202,15 +203,21 @@ def build_task_weights(training: TrainingConfig, tasks: Mapping[str, Task]) -> T
 def fit_augmentation(
     steps: Mapping[str, Sequence[Step]],
     inputs: Mapping[str, Tensor],
-    axes: Mapping[str, NDArray[np.float64] | None],
+    known: Mapping[str, NDArray[np.float64] | None],
 ) -> dict[str, Augment]:
-    """Return modality -> transform, fitted on the training rows."""
-    return {name: chain_of(listed).fit(inputs[name], axes[name]) for name, listed in steps.items() if listed}
+    """Return modality -> transform, fitted on the training rows.
+
+    Args:
+        steps: modality -> augmentations.
+        inputs: modality -> (N, C, L) or (N, C, H, W).
+        known: modality -> axis of spectra, or levels of images; see `NetworkInputs.known`.
+    """
+    return {n: chain_of(listed, inputs[n].shape[1:]).fit(inputs[n], known[n]) for n, listed in steps.items() if listed}
 
 
-def chain_of(steps: Sequence[Step]) -> Chain:
-    """Build augmentations by name."""
-    return build_chain(steps, AUGMENTATIONS)
+def chain_of(steps: Sequence[Step], shape: Sequence[int]) -> Chain:
+    """Build augmentations by name, for spectra of shape (C, L) or images of shape (C, H, W)."""
+    return build_chain(steps, AUGMENTATIONS) if len(shape) == 2 else build_image_chain(steps)
 
 
 def training_problems(training: TrainingConfig, tasks: Mapping[str, Task], where: str) -> list[Problem]:

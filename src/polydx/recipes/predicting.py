@@ -1,4 +1,4 @@
-"""Spectra in files through a trained model: read, bring onto its axis, predict, decide."""
+"""Spectra or images in files through a trained model: read, bring onto its axis, predict, decide."""
 
 from __future__ import annotations
 
@@ -13,50 +13,53 @@ from numpy.typing import NDArray
 
 from polydx.decision import UNDECIDED, decide
 from polydx.errors import BundleError, ConfigError, PolydxError, Problem, ReadError, SpectrumError, counted
+from polydx.io.images import count_frames, read_image
 from polydx.io.spectra import read_spectra
 from polydx.preprocessing.spectra import resample_onto
 from polydx.progress import Progress
 from polydx.recipes.protocol import Probabilities
 from polydx.recipes.store import Model
-from polydx.study import UNLABELLED, FloatArray, RowIndex, Spectra, Study, Task, Unit
+from polydx.study import UNLABELLED, Images, RowIndex, Spectra, Study, Task, Unit
 
 
 @dataclass(frozen=True)
 class Reading:
-    """One file, on the model's axis.
+    """One file.
 
     Attributes:
         path: as it was given.
-        values: (n, L) float32.
+        rows: its spectra, on the model's axis, or its images, a frame each.
     """
 
     path: Path
-    values: FloatArray
+    rows: Spectra | Images
 
 
 def predict_files(model: Model, files: Sequence[Path], progress: Progress) -> pd.DataFrame:
-    """Return what the model answers for spectra in files.
+    """Return what the model answers for spectra or images in files.
 
     Args:
-        model: of one modality of spectra.
-        files: spectra; a file may hold several.
+        model: of one modality.
+        files: what it takes; a file may hold several spectra, or several frames.
         progress: told how far it is.
 
     Returns:
-        A model of samples: one row a spectrum, with `file` and `row`. A model of patients: each file is one patient,
-        with as many spectra as it holds, and gets one row, with `file` and `spectra`. Then for each task the decision
-        (as `polydx.decision.decide` has it, at the model's threshold or 0.5), and the probability of each class.
+        A model of samples: one row a spectrum or frame, with `file` and `row`. A model of patients: each file is one
+        patient, with as many as it holds, and gets one row, with `file` and `spectra` (or `images`). Then for each task
+        the decision (as `polydx.decision.decide` has it, at the model's threshold or 0.5), and the probability of each
+        class; of a task under a class of another one, given that class.
 
     Raises:
         ConfigError: the model takes several modalities.
         BundleError: the model does not answer the tasks it names.
         ReadError: a file cannot be read or does not cover the model's axis; all are listed.
-        SpectrumError: the preprocessing cannot work on a spectrum; all files with one are listed.
+        SpectrumError, ImageError: the preprocessing cannot work on a row; all files with one are listed.
     """
-    if len(model.axes) != 1:
-        raise ConfigError(f"the model takes {len(model.axes)} modalities; files of one kind cannot serve it")
-    ((modality, axis),) = model.axes.items()
-    readings = _read_onto(files, axis, progress)
+    modalities = [*model.axes, *model.images]
+    if len(modalities) != 1:
+        raise ConfigError(f"the model takes {len(modalities)} modalities; files of one kind cannot serve it")
+    modality = modalities[0]
+    readings = _read(files, model.axes.get(modality), progress)
     probabilities = _probabilities(model, modality, readings)
     answers = _origin(readings, model.unit)
     for name, task in model.tasks.items():
@@ -66,16 +69,14 @@ def predict_files(model: Model, files: Sequence[Path], progress: Progress) -> pd
     return answers
 
 
-def _read_onto(files: Sequence[Path], axis: NDArray[np.float64], progress: Progress) -> list[Reading]:
-    """Return the spectra of all files on the model's axis."""
+def _read(files: Sequence[Path], axis: NDArray[np.float64] | None, progress: Progress) -> list[Reading]:
+    """Return the spectra of all files on the model's axis, or their images where it has none."""
     readings: list[Reading] = []
     problems: list[Problem] = []
     progress.begin("files", len(files))
     for path in files:
         try:
-            found, own = read_spectra(path)
-            values = found if np.array_equal(own, axis) else resample_onto(found, own, axis)
-            readings.append(Reading(path, values.astype(np.float32)))
+            readings.append(Reading(path, _images(path) if axis is None else _spectra(path, axis)))
         except PolydxError as error:
             problems += _problems_of(path, error)
         progress.step(path.name)
@@ -84,6 +85,20 @@ def _read_onto(files: Sequence[Path], axis: NDArray[np.float64], progress: Progr
     if not readings:
         raise ReadError("no files to predict")
     return readings
+
+
+def _spectra(path: Path, axis: NDArray[np.float64]) -> Spectra:
+    found, own = read_spectra(path)
+    values = found if np.array_equal(own, axis) else resample_onto(found, own, axis)
+    return Spectra(values.astype(np.float32), axis)
+
+
+def _images(path: Path) -> Images:
+    """Return the frames of a file, each decoded once: what cannot be is to be known before anything is predicted."""
+    frames = tuple(range(count_frames(path)))
+    for frame in frames:
+        read_image(path, frame)
+    return Images((path,) * len(frames), frames)
 
 
 def _problems_of(path: Path, error: PolydxError) -> list[Problem]:
@@ -117,26 +132,33 @@ def _refusals(model: Model, modality: str, reading: Reading) -> list[Problem]:
 
 
 def _unlabelled(model: Model, modality: str, readings: Sequence[Reading]) -> Study:
-    """Return the spectra as a study without labels: a sample a spectrum, or a patient a file."""
-    counts = np.array([len(reading.values) for reading in readings], dtype=np.int64)
-    values = np.vstack([reading.values for reading in readings])
+    """Return the rows as a study without labels: a sample a row, or a patient a file."""
+    counts = np.array([len(reading.rows) for reading in readings], dtype=np.int64)
     starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    bags = RowIndex(starts, np.arange(len(values), dtype=np.int64))
-    rows = bags if model.unit == "patient" else RowIndex.one_each(len(values))
+    bags = RowIndex(starts, np.arange(starts[-1], dtype=np.int64))
+    rows = bags if model.unit == "patient" else RowIndex.one_each(int(starts[-1]))
     ids = [f"{model.unit}-{i}" for i in range(len(rows))]
     samples = pd.DataFrame({"patient": ids}, index=pd.Index(ids, name="sample", dtype=object))
     tasks: Mapping[str, Any] = model.tasks
     labels = pd.DataFrame(UNLABELLED, index=samples.index, columns=list(tasks), dtype=np.int64)
-    spectra = Spectra(values, model.axes[modality])
     name = str(model.about.get("study", "files"))
-    return Study(name, samples, {modality: spectra}, {modality: rows}, tasks, labels, unit=model.unit)
+    return Study(name, samples, {modality: _joined(readings)}, {modality: rows}, tasks, labels, unit=model.unit)
+
+
+def _joined(readings: Sequence[Reading]) -> Spectra | Images:
+    spectra = [reading.rows for reading in readings if isinstance(reading.rows, Spectra)]
+    if spectra:
+        return Spectra(np.vstack([rows.values for rows in spectra]), spectra[0].axis)
+    images = [reading.rows for reading in readings if isinstance(reading.rows, Images)]
+    return Images(sum((rows.paths for rows in images), ()), sum((rows.frames for rows in images), ()))
 
 
 def _origin(readings: Sequence[Reading], unit: Unit) -> pd.DataFrame:
     """Return where each answer comes from."""
     if unit == "patient":
-        return pd.DataFrame([(str(r.path), len(r.values)) for r in readings], columns=["file", "spectra"])
-    return pd.DataFrame([(str(r.path), i) for r in readings for i in range(len(r.values))], columns=["file", "row"])
+        columns = ["file", readings[0].rows.kind]
+        return pd.DataFrame([(str(r.path), len(r.rows)) for r in readings], columns=columns)
+    return pd.DataFrame([(str(r.path), i) for r in readings for i in range(len(r.rows))], columns=["file", "row"])
 
 
 def _decisions(probabilities: NDArray[np.float64], task: Task, threshold: float | None) -> list[str]:

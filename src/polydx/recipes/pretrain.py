@@ -59,7 +59,7 @@ def pretrain(study: Study, config: NetworkConfig, seed: int, threads: int = 1) -
     inputs = fit_network_inputs(study, channel_steps(config))
     tensors, index = inputs.tensors(study)
     rows = tensor_rows(study, tensors, index)
-    augment = fit_augmentation(views_of(wanted, config), rows.inputs, inputs.axes)
+    augment = fit_augmentation(views_of(wanted, config), rows.inputs, inputs.known)
     with limited_threads(threads):
         network, plan, history, notes = pretrained_network(rows, config, study.tasks, augment, seed)
     before = Seen() if config.init is None else read_source(config.init, config).seen
@@ -153,10 +153,10 @@ def _collapse(history: History) -> list[str]:
 
 
 def augmentation_of_views(
-    config: NetworkConfig, rows: TensorSet, axes: Mapping[str, NDArray[np.float64] | None]
+    config: NetworkConfig, rows: TensorSet, known: Mapping[str, NDArray[np.float64] | None]
 ) -> dict[str, Augment]:
     """Return the transforms that make the views of a pretraining, fitted on its rows."""
-    return fit_augmentation(views_of(section_of(config), config), rows.inputs, axes)
+    return fit_augmentation(views_of(section_of(config), config), rows.inputs, known)
 
 
 def pretrain_problems(

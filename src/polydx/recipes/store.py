@@ -16,6 +16,7 @@ from polydx.errors import AxisError, BundleError, PolydxError
 from polydx.io.atomic import check_writable, replacing, write_json
 from polydx.io.stored import check_stored, check_tasks
 from polydx.preprocessing.spectra.base import check_axis
+from polydx.recipes.inputs import study_axes
 from polydx.recipes.kinds import rebuild
 from polydx.recipes.protocol import Fitted, Recipe
 from polydx.study import Study, Task, Unit
@@ -34,6 +35,7 @@ class Model:
         fitted: the recipe as it was fitted.
         tasks: name -> task.
         axes: modality of spectra -> (L,) axis in cm^-1 that its spectra must be on.
+        images: modalities of images.
         about: name of the study and recipe, whether it was simulated, counts, versions.
         unit: what gets one answer: a `sample`, or a `patient` with all their spectra.
     """
@@ -43,6 +45,7 @@ class Model:
     axes: dict[str, np.ndarray]
     about: dict[str, Any]
     unit: Unit
+    images: tuple[str, ...] = ()
 
 
 class _Described(BaseModel):
@@ -52,6 +55,7 @@ class _Described(BaseModel):
     unit: Unit
     tasks: dict[str, Task] = Field(min_length=1)
     model: dict[str, Any]
+    images: list[str] = Field(default_factory=list)
 
 
 def save_model(folder: Path, fitted: Fitted, recipe: Recipe, study: Study, about: Mapping[str, Any]) -> None:
@@ -59,15 +63,16 @@ def save_model(folder: Path, fitted: Fitted, recipe: Recipe, study: Study, about
     from safetensors.numpy import save
 
     config, arrays = fitted.state()
-    for name in recipe.modalities:
-        arrays[f"axes/{name}"] = study.spectra(name).axis
+    axes = study_axes(study, recipe.modalities)
+    arrays |= {f"axes/{name}": axis for name, axis in axes.items() if axis is not None}
     check_writable(folder / MODEL)
     (folder / MODEL).unlink(missing_ok=True)
     with replacing(folder / WEIGHTS) as temporary:
         temporary.write_bytes(save({k: np.ascontiguousarray(v) for k, v in arrays.items()}))
     tasks = {name: task.to_dict() for name, task in study.tasks.items()}
     described = {"about": dict(about), "unit": study.unit, "tasks": tasks, "recipe": recipe.config, "model": config}
-    write_json(folder / MODEL, {"schema": SCHEMA, **described})
+    images = [name for name, axis in axes.items() if axis is None]
+    write_json(folder / MODEL, {"schema": SCHEMA, **described, "images": images})
 
 
 def load_model(folder: Path) -> Model:
@@ -96,7 +101,8 @@ def load_model(folder: Path) -> Model:
     checked = check_stored(described, _Described, folder / MODEL, BundleError, REMEDY)
     tasks = check_tasks(checked.tasks, folder / MODEL, BundleError, REMEDY)
     axes = _take_axes(arrays, folder / WEIGHTS)
-    return Model(_rebuilt(checked.model, arrays, folder), tasks, axes, checked.about, checked.unit)
+    fitted = _rebuilt(checked.model, arrays, folder)
+    return Model(fitted, tasks, axes, checked.about, checked.unit, tuple(checked.images))
 
 
 def _take_axes(arrays: dict[str, NDArray[Any]], path: Path) -> dict[str, NDArray[np.float64]]:

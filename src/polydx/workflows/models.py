@@ -133,21 +133,22 @@ def extract(
 
 
 def predict(model: str | Path, files: Sequence[str | Path], *, progress: Progress | None = None) -> pd.DataFrame:
-    """Predict spectra in files with a trained model.
+    """Predict spectra or images in files with a trained model.
 
     Args:
         model: folder that `train` wrote.
-        files: spectra in any format that can be read; a file may hold several.
+        files: spectra, or images, in any format that can be read; a file may hold several spectra or frames.
         progress: told how far it is.
 
     Returns:
-        One row a spectrum (file, row), or with a model of `unit: patient` one row a file, whose spectra are those of
-        one patient (file, spectra); and for each task the decision and the probability of each class.
+        One row a spectrum or frame (file, row), or with a model of `unit: patient` one row a file, which holds those of
+        one patient (file, spectra or images); and for each task the decision and the probability of each class.
 
     Raises:
         BundleError: the folder is no model.
         ReadError: a file cannot be read or does not cover the model's axis; all are listed.
-        SpectrumError: the preprocessing cannot work on a spectrum, such as a constant one; all files are listed.
+        SpectrumError, ImageError: the preprocessing cannot work on a spectrum, such as a constant one, or on an image;
+            all files are listed.
     """
     from polydx.recipes.predicting import predict_files
     from polydx.recipes.store import load_model

@@ -8,14 +8,14 @@ Shapes: `N` spectra, `L` points of the axis.
 
 from __future__ import annotations
 
-import inspect
-from typing import Any, ClassVar, Self, TypeAlias
+from typing import Any, ClassVar, NoReturn, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from polydx.errors import AxisError, ConfigError, Problem, SpectrumError
 from polydx.params import check_params
+from polydx.preprocessing.parameters import Parameters
 
 Values: TypeAlias = NDArray[np.float64]
 Axis: TypeAlias = NDArray[np.float64]
@@ -27,7 +27,7 @@ class SpectrumValueError(SpectrumError, ValueError):
     """A SpectrumError that scikit-learn's own tools also know as bad input."""
 
 
-class SpectralStep:
+class SpectralStep(Parameters):
     """A transformer of (N, L) spectra after scikit-learn's protocol: fit, transform, get_params, clone.
 
     A subclass stores its parameters in `__init__` under their own names, checks nothing there, and overrides
@@ -124,31 +124,6 @@ class SpectralStep:
         if self.axis is None:
             raise AxisError(f"{type(self).__name__} works in cm^-1 and needs the axis of the spectra: pass `axis`")
         return check_axis(self.axis)
-
-    @classmethod
-    def parameter_names(cls) -> list[str]:
-        """Return the names of the constructor's parameters."""
-        return [name for name in inspect.signature(cls).parameters if name != "self"]
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the constructor's parameters (`deep` is there for scikit-learn: a step holds no other estimator)."""
-        del deep
-        return {name: getattr(self, name) for name in self.parameter_names()}
-
-    def set_params(self, **params: Any) -> Self:
-        """Set constructor parameters by name.
-
-        Raises:
-            ConfigError: a name is not one of them.
-        """
-        names = self.parameter_names()
-        strange = [name for name in params if name not in names]
-        if strange:
-            listed = ", ".join(map(repr, strange))
-            raise ConfigError(f"{type(self).__name__} has no parameter {listed}; it has: {', '.join(names)}")
-        for name, value in params.items():
-            setattr(self, name, value)
-        return self
 
     def __repr__(self) -> str:
         """Return the constructor call, without the axis."""
@@ -254,8 +229,8 @@ def raise_problems(subject: str, problems: list[Problem]) -> None:
         raise ConfigError(f"{subject}: {len(problems)} wrong parameter{'s' * (len(problems) > 1)}", problems)
 
 
-def raise_not_fitted(name: str) -> None:
+def raise_not_fitted(name: str, kind: str = "spectra") -> NoReturn:
     """Raise scikit-learn's own error, which its tools look for."""
     from sklearn.exceptions import NotFittedError
 
-    raise NotFittedError(f"this {name} is not fitted yet: call `fit` with training spectra first")
+    raise NotFittedError(f"this {name} is not fitted yet: call `fit` with training {kind} first")
