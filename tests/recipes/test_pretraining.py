@@ -349,7 +349,7 @@ def test_of_several_tasks_one_is_named_to_be_mapped(make_study, elsewhere, monke
 
 @pytest.mark.parametrize(("given", "expected"), [({}, 5), ({"threads": 1}, 1)])
 def test_the_command_fits_on_all_cores_unless_told_how_many(given, expected, tmp_path, monkeypatch):
-    from polydx import workflows
+    from polydx.workflows import models as workflows
 
     asked = []
     monkeypatch.setattr(workflows.os, "cpu_count", lambda: 5)
