@@ -308,7 +308,7 @@ def script() -> ModuleType:
 
 
 NUMBER = r"−?\d+\.\d{3}"
-CELL = re.compile(rf"{NUMBER} \({NUMBER} to {NUMBER}\)|{NUMBER}|–")
+CELL = re.compile(rf"{NUMBER}(?: ± {NUMBER})?(?: \({NUMBER} to {NUMBER}\))?|–")
 
 
 @pytest.mark.parametrize("path", [ROOT / "README.md", *sorted((DOCS / "results").glob("*.md"))], ids=lambda p: p.stem)
@@ -334,7 +334,7 @@ def test_results_are_filled_in_and_say_how_to_get_them(path):
 
 def test_the_table_of_a_run_is_written_in_place_and_says_why_there_is_none():
     def figure(estimate: float) -> dict[str, float]:
-        return {"estimate": estimate, "low": 0.5, "high": 0.9876}
+        return {"estimate": estimate, "low": 0.5, "high": 0.9876, "sd_seeds": 0.0125}
 
     level = {"n": 4, "n_patients": 2, "classes": {"no": 1, "yes": 1}}
     level |= {m: figure(0.75) for m in ("auroc", "accuracy", "sensitivity", "specificity")}
@@ -353,7 +353,8 @@ def test_the_table_of_a_run_is_written_in_place_and_says_why_there_is_none():
     assert told.startswith("SIMULATED DATA. Study `tiny`; group-k-fold, 2 folds; figures are means over 2 seeds")
     assert "**a, patient level:** asked of samples." in told
     assert "4 samples of 2 patients (1 no, 1 yes)" in told
-    assert "| svm | 0.750 (0.500 to 0.988) |" in told
+    assert "Estimate ± standard deviation over seeds (95 % interval)." in told
+    assert "| svm | 0.750 ± 0.013 (0.500 to 0.988) |" in told
     assert "not measured, one sample a patient" in told
     assert "(p = 1.000 after Holm). No interval: both order the patients alike." in told
 

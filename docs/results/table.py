@@ -22,7 +22,7 @@ from polydx.report.words import estimate, metric_name
 
 LEVELS = ("patient", "sample")
 TWO_CLASS = ("auroc", "accuracy", "sensitivity", "specificity")
-MULTI_CLASS = ("auroc", "accuracy", "balanced_accuracy", "f1")
+MULTI_CLASS = ("auroc", "accuracy", "balanced_accuracy", "specificity", "f1")
 WITHIN = "mean_within_patient_accuracy"
 BLOCK = re.compile(r"(<!-- table: (?P<run>\S+)(?: (?P<level>\S+))? -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -48,11 +48,12 @@ def _told(comparison: Metrics) -> str:
 def _heading(metrics: Metrics) -> str:
     seeds = metrics["seeds"]
     repeated = f"; figures are means over {len(seeds)} seeds" if len(seeds) > 1 else ""
+    spread = " ± standard deviation over seeds" if len(seeds) > 1 else ""
     simulated = "SIMULATED DATA. " if metrics["simulated"] else ""
     split = metrics.get("split_in_words", f"{metrics['split']}, {metrics['folds']} folds")
     return (
         f"{simulated}Study `{metrics['study']}`; {split}{repeated}; {metrics['resamples']} resamples of patients. "
-        "Estimate (95 % interval)."
+        f"Estimate{spread} (95 % interval)."
     )
 
 
@@ -69,7 +70,7 @@ def _table(metrics: Metrics, task: str, level: str) -> str:
         [name, *(estimate(found[level][m]) for m in shown), *(estimate(found[m]) for m in within)]
         for name, found in measured.items()
     ]
-    head = ["recipe", *map(metric_name, [*shown, *within])]
+    head = ["recipe", *(metric_name(m, len(first["classes"])) for m in [*shown, *within])]
     return f"**{task}, {level} level:** {_units(first, level)}.\n\n" + _rows([head, ["---"] * len(head), *rows])
 
 

@@ -177,7 +177,8 @@ def test_a_declared_endpoint_that_is_null_says_why(tmp_path):
 def test_missing_labels_many_classes_and_seeds(tmp_path):
     tasks = {"stage": Task(tuple(f"a stage with a very long name, number {i}" for i in range(7))), **TWO}
     study = build_study(patients=28, each=2, tasks=tasks, missing=(1, 2))
-    page = Page(write_report(build_run(tmp_path, study, recipes=("logistic",), seeds=(0, 1, 2))))
+    run = build_run(tmp_path, study, recipes=("logistic",), seeds=(0, 1, 2))
+    page = Page(write_report(run))
     assert "28 patients, 56 samples" in page.text
     assert "labelled for stage" in page.text
     assert "26 patients, 52 samples" in page.text
@@ -185,6 +186,17 @@ def test_missing_labels_many_classes_and_seeds(tmp_path):
     assert "Mean counts over 3 seeds" in page.text
     table = next(t for t in page.tables if t[0][:2] == ["what", "samples with it"])
     assert table[-1] == ["label of disease", "52", "4", "7 %"]
+    found = run.metrics["recipes"]["logistic"]["tasks"]["stage"]["patient"]
+    table = next(
+        t for t in page.tables if t[0][:4] == ["recipe", "AUROC", "accuracy", "balanced accuracy (mean sensitivity)"]
+    )
+    for name, cell in zip(("auroc", "accuracy", "sensitivity", "specificity", "f1"), table[1][1:], strict=True):
+        own = found[name]
+        assert cell == f"{own['estimate']:.3f} {own['low']:.3f} to {own['high']:.3f} ± {own['sd_seeds']:.3f}"
+    assert "AUROC, specificity and F1 are means over classes" in page.text
+    first = next(t for t in page.tables if t[0][0] == "metric")  # of the stage, patient level
+    told = dict(first[1:])["top-2 accuracy"]
+    assert told.startswith(f"{found['top2_accuracy']['estimate']:.3f} {found['top2_accuracy']['low']:.3f} to ")
 
 
 def test_hundreds_of_patients_are_still_one_figure(tmp_path):

@@ -1,7 +1,18 @@
 import pytest
 
 from polydx.report.sections.done import plain
-from polydx.report.words import clipped, estimate, listed, natural_order, number, p_value, percent, short_names
+from polydx.report.words import (
+    clipped,
+    estimate,
+    listed,
+    metric_name,
+    natural_order,
+    number,
+    over_seeds,
+    p_value,
+    percent,
+    short_names,
+)
 
 
 @pytest.mark.parametrize(("value", "text"), [(0.12345, "0.123"), (-0.5, "−0.500"), (-0.0001, "0.000"), (None, "–")])
@@ -13,6 +24,19 @@ def test_estimates_carry_their_interval_if_they_have_one():
     assert estimate({"estimate": 0.9, "low": 0.8, "high": 1.0}) == "0.900 (0.800 to 1.000)"
     assert estimate({"estimate": 0.9, "low": None, "high": None}) == "0.900"
     assert estimate({"estimate": None}) == estimate(None) == "–"
+
+
+def test_the_spread_over_seeds_follows_the_estimate_where_there_are_several():
+    found = {"estimate": 0.9, "low": 0.8, "high": 1.0, "sd_seeds": 0.0126}
+    assert estimate(found) == "0.900 ± 0.013 (0.800 to 1.000)"
+    assert estimate({**found, "low": None}) == "0.900 ± 0.013"
+    assert (over_seeds(found), over_seeds({"estimate": 0.9}), over_seeds(None)) == ("± 0.013", "", "")
+
+
+def test_balanced_accuracy_of_several_classes_is_named_for_what_it_also_is():
+    assert metric_name("balanced_accuracy") == "balanced accuracy"
+    assert metric_name("balanced_accuracy", 7) == "balanced accuracy (mean sensitivity)"
+    assert metric_name("top2_accuracy", 7) == "top-2 accuracy"
 
 
 def test_small_p_is_a_bound():

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import accuracy_score, recall_score, roc_auc_score, top_k_accuracy_score
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 from validation_tables import ALS, SMEARS, als_table, rows, smears_table, softmax
@@ -95,6 +95,47 @@ def test_the_figure_of_several_seeds_is_the_mean_of_their_figures_not_of_an_ense
             assert found[level][metric]["estimate"] == pytest.approx(np.mean(singles))
             assert found[level][metric]["sd_seeds"] == pytest.approx(np.std(singles, ddof=1))
     assert "sd_seeds" not in each[0]["patient"]["auroc"]
+
+
+def seven_classes(seeds, patients=84):
+    """A patient-level task of seven classes, drawn anew for each seed."""
+    tasks = {"stage": Task(tuple(f"T{k}" for k in range(7)))}
+    labels = np.arange(patients) % 7
+    frames = []
+    for seed in seeds:
+        logits = np.random.default_rng(seed).normal(size=(patients, 7))
+        logits[np.arange(patients), labels] += 1.5
+        frames.append(rows(softmax(logits), labels, np.arange(patients), "stage", tasks, seed=seed))
+    return pd.concat(frames, ignore_index=True), tasks
+
+
+def test_sensitivity_specificity_and_top_k_of_seven_classes_over_seeds_match_scikit_learn():
+    table, tasks = seven_classes((0, 1, 2))
+    found = score(table, tasks)["recipes"]["svm"]["tasks"]["stage"]["patient"]
+    expected = {name: [] for name in ("accuracy", "sensitivity", "specificity", "top2_accuracy", "top3_accuracy")}
+    for _, own in table.groupby("seed"):
+        wide = own.pivot(index="patient", columns="class", values="probability")
+        p, labels = wide.to_numpy(), own.groupby("patient")["label"].first().loc[wide.index].to_numpy()
+        decided = wide.columns.to_numpy()[p.argmax(axis=1)]
+        expected["accuracy"].append(accuracy_score(labels, decided))
+        expected["sensitivity"].append(recall_score(labels, decided, average="macro"))
+        expected["specificity"].append(np.mean([recall_score(labels != c, decided != c) for c in wide.columns]))
+        for top in (2, 3):
+            expected[f"top{top}_accuracy"].append(top_k_accuracy_score(labels, p, k=top, labels=wide.columns))
+    for name, each in expected.items():
+        assert found[name]["estimate"] == pytest.approx(np.mean(each)), name
+        assert found[name]["sd_seeds"] == pytest.approx(np.std(each, ddof=1)), name
+        assert found[name]["low"] < found[name]["estimate"] < found[name]["high"], name
+    mean = found["top2_accuracy"]["estimate"]
+    assert (found["top2_accuracy"]["low"], found["top2_accuracy"]["high"]) == wilson(mean, 84)
+
+
+def test_top_k_of_a_task_with_no_more_classes_is_null_with_the_reason():
+    found = score(als_table())["recipes"]["svm"]["tasks"]["als"]["patient"]
+    for top in (2, 3):
+        assert found[f"top{top}_accuracy"]["estimate"] is None
+        reason = found[f"top{top}_accuracy"]["reason"]
+        assert reason == f"the task has 2 classes, so the true one is always among the top {top}"
 
 
 def test_twenty_of_twenty_never_reads_as_certainty():

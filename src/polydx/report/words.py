@@ -12,6 +12,8 @@ METRIC_NAMES = {
     "auroc": "AUROC",
     "accuracy": "accuracy",
     "balanced_accuracy": "balanced accuracy",
+    "top2_accuracy": "top-2 accuracy",
+    "top3_accuracy": "top-3 accuracy",
     "sensitivity": "sensitivity",
     "specificity": "specificity",
     "ppv": "PPV",
@@ -36,8 +38,10 @@ INTERVAL_NAMES = {
 TEST_NAMES = {"delong": "DeLong, paired", "mcnemar": "McNemar, exact", "bootstrap": "paired patient bootstrap"}
 
 
-def metric_name(name: str) -> str:
-    """Return a metric's name as a reader knows it."""
+def metric_name(name: str, classes: int = 2) -> str:
+    """Return a metric's name as a reader knows it; of more than two classes, what else the name stands for."""
+    if name == "balanced_accuracy" and classes > 2:
+        return "balanced accuracy (mean sensitivity)"
     return METRIC_NAMES.get(name, name.replace("_", " "))
 
 
@@ -56,12 +60,19 @@ def interval(found: Mapping[str, Any], digits: int = 3) -> str:
     return f"{number(found['low'], digits)} to {number(found['high'], digits)}"
 
 
+def over_seeds(found: Mapping[str, Any] | None, digits: int = 3) -> str:
+    """Return '± SD' over the seeds, or an empty string where there is one seed."""
+    spread = (found or {}).get("sd_seeds")
+    return "" if spread is None else f"± {number(spread, digits)}"
+
+
 def estimate(found: Mapping[str, Any] | None, digits: int = 3) -> str:
-    """Return 'estimate (low to high)', or a dash for null."""
+    """Return 'estimate (low to high)', with several seeds 'estimate ± SD over seeds (low to high)'; a dash for null."""
     if found is None or found.get("estimate") is None:
         return DASH
-    bounds = interval(found, digits)
-    return number(found["estimate"], digits) + (f" ({bounds})" if bounds else "")
+    spread, bounds = over_seeds(found, digits), interval(found, digits)
+    parts = [number(found["estimate"], digits), spread, f"({bounds})" if bounds else ""]
+    return " ".join(part for part in parts if part)
 
 
 def p_value(p: float | None) -> str:

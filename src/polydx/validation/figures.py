@@ -16,12 +16,12 @@ from polydx.validation.bootstrap import bootstrap_interval, sampling
 from polydx.validation.delong import delong
 from polydx.validation.intervals import Interval, logit_interval, mover_mean, newcombe_auroc, wilson
 from polydx.validation.measure import NOT_TESTED, WITHIN_PATIENT, Measured
-from polydx.validation.metrics import RATES
+from polydx.validation.metrics import RATES, TOP_K
 
 Floats = NDArray[np.float64]
 Figure: TypeAlias = dict[str, Any]
 
-ACCURACIES = ("accuracy", WITHIN_PATIENT)
+ACCURACIES = ("accuracy", WITHIN_PATIENT, *TOP_K)
 PROPORTIONS = ("sensitivity", "specificity", "ppv", "npv")
 BIASED = "chance alone raises a calibration error, in every resample anew: it has an estimate but no honest interval"
 FEWEST_DEFINED = 0.5  # share of resamples that must be defined for a bootstrap interval
@@ -141,6 +141,8 @@ def _patients_behind(measured: Measured, name: str, code: int | None) -> float:
 
 def _why_undefined(measured: Measured, name: str, code: int | None) -> str:
     o = measured.outcomes
+    if name in TOP_K and TOP_K[name] >= len(o.classes):
+        return f"the task has {len(o.classes)} classes, so the true one is always among the top {TOP_K[name]}"
     for seed in measured.decisions:
         labels, decided = o.labels[seed != NOT_TESTED], seed[seed != NOT_TESTED]
         absent = [f"'{c}'" for k, c in enumerate(o.classes) if not (labels == k).any()]

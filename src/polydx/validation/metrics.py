@@ -24,7 +24,8 @@ RATES = ("sensitivity", "specificity", "ppv", "npv", "f1")
 RANKINGS = ("auroc", "average_precision")
 RECALIBRATIONS = ("calibration_slope", "calibration_intercept")
 ERRORS = ("brier", "log_loss", "ece")
-METRICS = ("accuracy", "balanced_accuracy", *RATES, *RANKINGS, *ERRORS, *RECALIBRATIONS)
+TOP_K = {"top2_accuracy": 2, "top3_accuracy": 3}  # only where there are more classes: else every answer is right
+METRICS = ("accuracy", "balanced_accuracy", *TOP_K, *RATES, *RANKINGS, *ERRORS, *RECALIBRATIONS)
 PER_CLASS = (*RATES, *RANKINGS, *RECALIBRATIONS)
 
 ECE_BINS = 10
@@ -53,6 +54,8 @@ def weighted_metrics(
     Two classes: sensitivity, PPV, AUROC ... are those of the positive class, the Brier score is the mean of
     (p - y)^2 and the calibration error compares p with y. More classes: macro averages of one-vs-rest figures, the
     Brier score is summed over classes, and the calibration error compares the top probability with being right.
+    Top-k accuracy is the share of units whose class is among the k most probable; classes of one probability count in
+    their order, as in `decide`.
 
     Args:
         probabilities: (N, K), rows sum to 1.
@@ -78,6 +81,7 @@ def weighted_metrics(
             "accuracy": np.einsum("rkk->r", counts) / counts.sum(axis=(1, 2)),
             "balanced_accuracy": per_class["sensitivity"].mean(axis=1),
             **{name: v.mean(axis=1) if focus is None else v[:, focus] for name, v in per_class.items()},
+            **_top_k(p, labels, w, members),
             **_errors(p, labels, w, members, focus),
         }
     return Scores({name: overall[name] for name in METRICS}, {name: per_class[name] for name in PER_CLASS})
@@ -123,6 +127,19 @@ def _one_vs_rest(
         slope, intercept = weighted_recalibration(p[:, c], own, weights, clusters, nodes=nodes)
         found["calibration_slope"][:, c], found["calibration_intercept"][:, c] = slope, intercept
     return found
+
+
+def _top_k(p: Floats, labels: IntArray, weights: Floats, clusters: IntArray) -> dict[str, Floats]:
+    """Return the `TOP_K` accuracies, (R,) each; NaN where the task has no more classes than are looked at."""
+    n, k = p.shape
+    true, before = p[np.arange(n), labels][:, None], np.arange(k) < labels[:, None]
+    place = ((p > true) | ((p == true) & before)).sum(axis=1)  # (N,) classes that come before the true one
+    right = np.column_stack([np.ones(n), *(place < top for top in TOP_K.values())])
+    sums = weights @ sum_by_cluster(right, clusters, weights.shape[1])
+    shares = sums[:, 1:] / sums[:, :1]
+    return {
+        name: shares[:, i] if k > top else np.full(len(sums), np.nan) for i, (name, top) in enumerate(TOP_K.items())
+    }
 
 
 def _errors(p: Floats, labels: IntArray, weights: Floats, clusters: IntArray, focus: int | None) -> dict[str, Floats]:

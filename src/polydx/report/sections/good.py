@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from polydx.report.blocks import Block, Cell, Details, Heading, Notice, Section, Table, Text
 from polydx.report.sections.common import asked, many, metric_cell, seeds_of, where_of
 from polydx.report.view import View
-from polydx.report.words import INTERVAL_NAMES, interval, listed, metric_name, number, seeds_phrase
-from polydx.validation.metrics import METRICS, PER_CLASS
+from polydx.report.words import INTERVAL_NAMES, interval, listed, metric_name, number, over_seeds, seeds_phrase
+from polydx.validation.metrics import METRICS, PER_CLASS, TOP_K
 
 TWO_CLASS = ("auroc", "accuracy", "balanced_accuracy", "sensitivity", "specificity")
-MULTI_CLASS = ("auroc", "accuracy", "balanced_accuracy", "f1")
+MULTI_CLASS = ("auroc", "accuracy", "balanced_accuracy", "specificity", "f1")
 WITHIN = "mean_within_patient_accuracy"
 FEW_PATIENTS, FEW_OF_A_CLASS = 50, 20
 
@@ -103,27 +104,26 @@ def _level_tables(view: View, task: str, level: str) -> list[Block]:
 
 
 def _main_table(view: View, task: str, level: str, recipes: list[str], first: dict[str, Any]) -> Table:
-    metrics = [*(TWO_CLASS if len(first["per_class"]) == 2 else MULTI_CLASS)]
+    classes = len(first["per_class"])
+    metrics = [*(TWO_CLASS if classes == 2 else MULTI_CLASS), *([WITHIN] if level == "sample" else [])]
     notes: dict[str, None] = {}
     rows = []
     for recipe in recipes:
-        found = view.figures(recipe, task, level) or {}
-        cells = [
-            metric_cell(found[m], notes, where_of(recipe, m), strong=_declared(view, recipe, task, level, m))
-            for m in metrics
-        ]
+        found = dict(view.figures(recipe, task, level) or {})
         if level == "sample":
-            within = view.metrics[recipe]["tasks"][task].get(WITHIN)
-            cells.append(
-                metric_cell(
-                    within, notes, where_of(recipe, WITHIN), strong=_declared(view, recipe, task, level, WITHIN)
-                )
-            )
+            found[WITHIN] = view.metrics[recipe]["tasks"][task].get(WITHIN)
+        cells = []
+        for metric in metrics:
+            strong = _declared(view, recipe, task, level, metric)
+            cell = metric_cell(found[metric], notes, where_of(recipe, metric), strong=strong)
+            cells.append(replace(cell, extra=over_seeds(found[metric])))
         rows.append([Cell(recipe), *cells])
-    head = ["recipe", *map(metric_name, metrics), *([metric_name(WITHIN)] if level == "sample" else [])]
-    averaged = "" if len(first["per_class"]) == 2 else " AUROC and F1 are means over classes, each against the rest."
+    head = ["recipe", *(metric_name(m, classes) for m in metrics)]
+    averaged = "" if classes == 2 else " AUROC, specificity and F1 are means over classes, each against the rest."
+    repeated = ", ± SD over seeds" if seeds_of(view) > 1 else ""
     caption = (
-        f"{task}, {level} level: {many(level, first['n'], first['n_patients'])}; estimate with 95 % interval.{averaged}"
+        f"{task}, {level} level: {many(level, first['n'], first['n_patients'])}; estimate with 95 % interval{repeated}."
+        f"{averaged}"
     )
     return Table(caption, head, rows, list(notes))
 
@@ -136,14 +136,15 @@ def _declared(view: View, recipe: str, task: str, level: str, metric: str) -> bo
 def _all_metrics(view: View, task: str, level: str, recipes: list[str]) -> Table:
     notes: dict[str, None] = {}
     rows = []
-    for metric in METRICS:
+    figures = {recipe: view.figures(recipe, task, level) or {} for recipe in recipes}
+    first = figures[recipes[0]]
+    for metric in [m for m in METRICS if m in first and TOP_K.get(m, 0) < len(first["per_class"])]:
         cells = []
         for recipe in recipes:
-            found = (view.figures(recipe, task, level) or {})[metric]
+            found = figures[recipe][metric]
             cell = metric_cell(found, notes, where_of(recipe, metric))
             method = INTERVAL_NAMES.get(found.get("method", ""), "")
-            spread = f"SD over seeds {number(found['sd_seeds'])}" if found.get("sd_seeds") is not None else ""
-            cells.append(Cell(cell.text, f"{cell.small} {method}".strip(), extra=spread))
+            cells.append(Cell(cell.text, f"{cell.small} {method}".strip(), extra=over_seeds(found)))
         rows.append([Cell(metric_name(metric)), *cells])
     return Table(
         f"{task}, {level} level: all metrics, with 95 % interval and its method.",
@@ -176,8 +177,8 @@ def _reading_help(view: View) -> str:
         f" logit scale. Everything else: {resamples} resamples of patients (never of samples), stratified by class."
         " Bold: the declared endpoint."
         + (
-            " Figures are means over seeds of each seed's metric; SD over seeds is the spread of repetitions, not of"
-            " patients."
+            " Figures are means over seeds of each seed's metric; ± is their standard deviation over seeds,"
+            " the spread of repetitions, not of patients."
             if seeds_of(view) > 1
             else ""
         )
