@@ -191,7 +191,7 @@ def test_splits_checks_and_options_of_datasets_are_documented():
     tables = marked_tables(page("datasets.md") + page("simulated-cohort.md"), "options")
     for name, dataset in DATASETS.items():
         assert f"`{name}`" in page("datasets.md")
-        options = parameters(dataset.load if dataset.local else simulate_cohort, hidden=("folder",))
+        options = parameters(dataset.load if dataset.local else simulate_cohort, hidden=("folder", "group"))
         assert (name in tables) == bool(options), name
         if options:
             assert_documented(tables[name], options, name)

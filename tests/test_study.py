@@ -150,6 +150,9 @@ def test_frames_go_with_their_files(tmp_path, make_study):
     assert Images((path,)).frames == (0,)
     rows = {"photo": RowIndex.from_lists([[0, 1, 2]] + [[]] * 23)}
     assert make_study(modalities={"photo": images}, rows=rows).images("photo") is images
+    plain = {"photo": Images((path,) * 3, (0, 1, 2))}
+    prints = {make_study(modalities=m, rows=rows).fingerprint() for m in ({"photo": images}, plain)}
+    assert len(prints) == 2
     with pytest.raises(StudyError, match="1 frame for 3 paths"):
         make_study(modalities={"photo": Images((path,) * 3, (0,))}, rows=rows)
     with pytest.raises(StudyError, match=r"a frame below 0 of .*a.tif; frames are counted from 0"):

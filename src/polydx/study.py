@@ -262,6 +262,8 @@ class Study:
             if isinstance(modality, Spectra):
                 digest.update(modality.axis.tobytes() + np.ascontiguousarray(modality.values).tobytes())
             else:
+                if isinstance(modality, Images) and modality.window is not None:
+                    digest.update(f"window {modality.window}".encode())
                 if isinstance(modality, Table):
                     digest.update(repr(modality.frame.dtypes.astype(str).to_dict()).encode())
                 for row in range(len(modality)):

@@ -124,6 +124,20 @@ def test_monochrome1_is_turned_within_its_stored_bits(path, ct):
     assert np.array_equal(found, (4095 - ct.astype(float)) / 2)
 
 
+def test_turning_is_exact_where_the_sum_of_both_ends_leaves_the_dtype(path):
+    values = np.array([[0, 100, 32767]], dtype=np.int16)
+    header = {
+        "PhotometricInterpretation": "MONOCHROME1",
+        "RescaleSlope": 1,
+        "RescaleIntercept": 20000,
+        "BitsStored": 13,
+    }
+    found = read_image(dicom(path, np.array([[0, 100, 8191]], dtype=np.uint16), **header))
+    assert found.dtype == np.int16
+    assert found.tolist() == [[28191, 28091, 20000]]
+    assert np.array_equal(read_image(dicom(path, values, PhotometricInterpretation="MONOCHROME1")), -1 - values)
+
+
 def test_palette_becomes_its_colours(path):
     tables = {}
     for name, data in (("Red", [1, 2]), ("Green", [30, 40]), ("Blue", [500, 600])):
@@ -219,7 +233,7 @@ def test_an_unknown_kind_of_colour_is_refused_without_quoting_it(path, ct):
 
 def test_a_frame_that_declares_too_much_is_refused_first(path, ct):
     dicom(path, ct, Rows=60000, Columns=60000)
-    with pytest.raises(ReadError, match="declares a frame of 60000 x 60000 pixels, 7200 MB decoded, over the limit"):
+    with pytest.raises(ReadError, match="declares a frame of 60000 x 60000 pixels, 14400 MB decoded, over the limit"):
         read_image(path)
 
 

@@ -236,7 +236,7 @@ def test_tissue_is_confounded_with_diagnosis_in_the_mouse_study(data):
 def test_a_column_that_goes_far_and_one_with_a_value_that_decides_are_named(rng):
     big = simulate_two_class(patients=120, spectra_per_patient=1, seed=1, points=32, centres=2)
     truth = big.label_codes(next(iter(big.tasks)))
-    noisy = truth + rng.normal(scale=0.75, size=len(truth))
+    noisy = truth + rng.normal(scale=0.55, size=len(truth))
     follow_up = np.where((truth == 0) & (rng.random(len(truth)) < 0.5), "follow-up", "biopsy")
     study = with_table(big, score=noisy, verification=follow_up, noise=rng.normal(size=len(truth)))
     assert 0.85 < roc_auc_score(truth, noisy) < 0.95

@@ -49,6 +49,9 @@ KEYWORDS = (
 )  # fmt: skip
 """All that is read of a header: what the pixels mean."""
 
+LEAST_BYTES = {"MONOCHROME1": 4, "MONOCHROME2": 4, "PALETTE COLOR": 6, "YBR_FULL": 4, "YBR_FULL_422": 4}
+"""Bytes that a stored value takes on its way at least: rescaled, looked up, or turned from YBR to RGB in float32."""
+
 _reading = threading.local()
 
 
@@ -168,7 +171,8 @@ def _head(path: Path) -> _Head:
 
 def _check_size(path: Path, dataset: FileDataset) -> None:
     rows, columns, samples = int(dataset.Rows), int(dataset.Columns), int(dataset.get("SamplesPerPixel") or 1)
-    each = max(1, int(dataset.get("BitsAllocated") or 8) // 8)
+    kind = str(dataset.get("PhotometricInterpretation", "")).strip()
+    each = max(1, int(dataset.get("BitsAllocated") or 8) // 8, LEAST_BYTES.get(kind, 1))
     needed = rows * columns * samples * each
     if needed > MOST_DECODED:
         what = (

@@ -96,7 +96,10 @@ def rescaled(stored: Pixels, dataset: Dataset, frame: int) -> tuple[Pixels, Rang
     if slope.is_integer() and intercept.is_integer() and stored.dtype.kind in "iu":
         for dtype in (np.int16, np.int32):
             if np.iinfo(dtype).min <= bounds[0] and bounds[1] <= np.iinfo(dtype).max:
-                return (stored.astype(np.int32) * int(slope) + int(intercept)).astype(dtype), bounds
+                values = stored.astype(np.int32)
+                values *= int(slope)
+                values += int(intercept)
+                return values.astype(dtype, copy=False), bounds
     return stored.astype(np.float32) * np.float32(slope) + np.float32(intercept), bounds
 
 
@@ -172,4 +175,6 @@ def _turned(values: Pixels, low: float, high: float) -> Pixels:
     """Return values with dark and bright exchanged, in the range that the stored bits allow."""
     if values.dtype.kind == "f":
         return np.asarray(np.float32(low + high) - values)
-    return np.asarray(int(low + high) - values.astype(np.int64)).astype(values.dtype)
+    # The result is in range, so arithmetic that wraps around is exact, and takes no wider copy.
+    both = np.array([int(low + high)], dtype=np.int64).astype(values.dtype)
+    return np.asarray(both - values)
