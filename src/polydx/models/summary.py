@@ -39,7 +39,7 @@ def summarise(module: nn.Module, shape: tuple[int, ...]) -> Summary:
     try:
         # Gradients stay on: without them, torch's encoder layers take a fused path that calls none of their parts.
         with torch.enable_grad():
-            module(torch.zeros(1, *shape))
+            module(torch.zeros(1, *shape, device=next(module.parameters()).device))
     finally:
         module.train(training)
         for hook in hooks:

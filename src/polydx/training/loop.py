@@ -18,13 +18,15 @@ from polydx.training.freezing import Unfreezing, layers_from_the_top, train_mode
 from polydx.training.losses import CrossEntropy, LearnedTaskWeights, Loss, TaskWeights, multitask_loss
 from polydx.training.monitor import monitor_losses
 from polydx.training.options import TrainingOptions
+from polydx.training.prefix import Rows, frozen_prefixes, kept
+from polydx.training.prefix_store import PrefixStore
 from polydx.training.sampling import row_weights
 from polydx.training.schedule import build_optimiser, layered_groups, rate_factor, set_rate
 from polydx.training.streams import Streams, shuffled_batches, streams
 from polydx.training.tensors import TensorSet, is_labelled, label_groups, take_rows
+from polydx.training.variants import Augment, variants
 
-Augment = Callable[[Tensor, torch.Generator], Tensor]
-"""(batch (B, C, L) or (B, C, H, W), generator on its device) -> a batch of the same shape."""
+__all__ = ["Augment", "History", "ScalarLog", "fit"]
 
 
 class ScalarLog(Protocol):
@@ -43,10 +45,12 @@ class History:
         epochs: one dict an epoch: `epoch` (from 0), `lr`, `loss`, `loss/<task>`, and with monitor rows `monitor`,
             `monitor/<task>`.
         best_epoch: the epoch whose weights the network now has.
+        notes: what the reader of the results should know.
     """
 
     epochs: list[dict[str, float]] = field(default_factory=list)
     best_epoch: int = 0
+    notes: list[str] = field(default_factory=list)
 
 
 def fit(
@@ -61,6 +65,7 @@ def fit(
     augment: Mapping[str, Augment] | None = None,
     on_epoch: Callable[[int, dict[str, float]], None] | None = None,
     logger: ScalarLog | None = None,
+    store: PrefixStore | None = None,
 ) -> History:
     """Fit `network` in place and leave it in evaluation mode with its best weights.
 
@@ -78,6 +83,8 @@ def fit(
         augment: modality -> random transform of each training batch.
         on_epoch: called after each epoch with its number and its row of the history; may raise to end the fit.
         logger: gets the same row.
+        store: where the maps after frozen first stages are kept, so that only the rest is computed in every epoch; what
+            it holds changes no byte of the result. Without one the whole network runs.
 
     Raises:
         StudyError: fewer than two labelled rows, no labelled monitor row, or a label beyond the classes of its head.
@@ -88,14 +95,15 @@ def fit(
     _check_labels(network, train, "training", least=2)
     if monitor is not None:
         _check_labels(network, monitor, "monitor", least=1)
-    run = _Fit(network, train, options, seed, losses, task_weights, augment or {})
+    run = _Fit(network, train, options, seed, losses, task_weights, augment or {}, store)
+    watched = None if monitor is None else run.kept(monitor.inputs, torch.arange(len(monitor)))
     best, best_weights = inf, None
     history = History()
     with seeded(run.streams.dropout):
         for epoch in range(options.epochs):
             row = {"epoch": float(epoch), **run.train_epoch(epoch)}
             if monitor is not None:
-                row |= monitor_losses(run.module, monitor, losses, run.device)
+                row |= monitor_losses(run.module, monitor, losses, run.device, inputs=watched, after=run.after)
             _check_finite(row, epoch)
             history.epochs.append(row)
             if logger is not None:
@@ -110,6 +118,8 @@ def fit(
     if best_weights is not None:
         network.load_state_dict(best_weights)
     network.eval()
+    if run.prefixes and store is not None and store.trouble is not None:
+        history.notes.append(f"what the frozen stages give was not kept, but computed again: {store.trouble}")
     return history
 
 
@@ -125,13 +135,15 @@ class _Fit:
         losses: Mapping[str, Loss],
         task_weights: TaskWeights | None,
         augment: Mapping[str, Augment],
+        store: PrefixStore | None,
     ) -> None:
         from lightning_fabric import Fabric
 
         self.fabric = Fabric(accelerator=options.accelerator, devices=1, precision=options.precision)
         self.device: torch.device = self.fabric.device
         self.streams: Streams = streams(seed, self.device)
-        self.options, self.losses, self.augment = options, losses, augment
+        self.options, self.losses, self.store = options, losses, store
+        self.augment = {} if options.augmentation_variants else augment
         for part in (*losses.values(), task_weights):
             if isinstance(part, nn.Module):
                 part.to(self.device)
@@ -141,12 +153,22 @@ class _Fit:
         self.module: Any
         self.module, self.optimiser = self.fabric.setup(network, _optimiser(network, task_weights, options))
         self.network = network
-        # After the optimiser, which has to know the stages that will learn later.
+        steady = () if options.mixup else [name for name in network.modalities if name not in self.augment]
+        autocast = self.fabric.autocast
+        self.prefixes = {} if store is None else frozen_prefixes(network, train.inputs, steady, autocast)
+        self.after = {name: prefix.stage for name, prefix in self.prefixes.items()}
+        # After the prefixes, which stay frozen, and the optimiser, which has to know the stages that will learn later.
         self.unfreezing = Unfreezing(network, options.unfreeze_every) if options.unfreeze_every else None
         self.rows = _labelled_rows(network, train)
         self.chances = row_weights(take_rows(train, self.rows), options.oversample)
         self.train = train.to(self.device)
         self.groups = label_groups(self.train)
+        drawn = variants(self.train.inputs, augment, options.augmentation_variants) or [dict(self.train.inputs)]
+        self.inputs = [self.kept(inputs, self.rows) for inputs in drawn]
+
+    def kept(self, inputs: Mapping[str, Rows], rows: Tensor) -> dict[str, Rows]:
+        """Return the inputs, with feature maps where the first stages are frozen; those of `rows` are computed."""
+        return kept(inputs, self.prefixes, self.store, rows)
 
     @property
     def last_change(self) -> int:
@@ -163,15 +185,15 @@ class _Fit:
         counts: dict[str, int] = {}
         for number, batch in enumerate(batches):
             rate = self.options.lr * rate_factor(epoch * len(batches) + number, len(batches), self.options)
-            total, per_task = self._step(self.rows[batch].to(self.device), rate)
+            total, per_task = self._step(self.rows[batch].to(self.device), rate, epoch)
             for name, loss in {"loss": total, **{f"loss/{task}": x for task, x in per_task.items()}}.items():
                 sums[name] = sums.get(name, torch.zeros((), device=self.device)) + loss.detach() * len(batch)
                 counts[name] = counts.get(name, 0) + len(batch)
         return {"lr": rate} | {name: float(value) / counts[name] for name, value in sums.items()}
 
-    def _step(self, rows: Tensor, rate: float) -> tuple[Tensor, dict[str, Tensor]]:
+    def _step(self, rows: Tensor, rate: float, epoch: int) -> tuple[Tensor, dict[str, Tensor]]:
         set_rate(self.optimiser, rate)
-        inputs = {name: x[rows] for name, x in self.train.inputs.items()}
+        inputs = {name: x[rows].to(self.device) for name, x in self.inputs[epoch % len(self.inputs)].items()}
         if self.options.mixup:
             inputs = mix_within(inputs, self.groups[rows], self.options.mixup, self.streams.augmentation)
         for name, transform in self.augment.items():
@@ -179,7 +201,8 @@ class _Fit:
         labels = {task: y[rows] for task, y in self.train.labels.items()}
         weights = None if self.train.weights is None else self.train.weights[rows]
         self.optimiser.zero_grad()
-        total, per_task = multitask_loss(self.module(inputs), labels, self.losses, self.task_weights, weights)
+        logits = self.module(inputs, self.after)
+        total, per_task = multitask_loss(logits, labels, self.losses, self.task_weights, weights)
         self.fabric.backward(total)
         if self.options.gradient_clip:
             self.fabric.clip_gradients(
