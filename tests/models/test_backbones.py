@@ -73,6 +73,9 @@ def test_a_cut_network_resumes_where_it_was_cut(name, dims):
         kept = features.clone()
         torch.testing.assert_close(backbone.resume(features, stage), whole, atol=1e-5, rtol=1e-4)
         assert torch.equal(features, kept)
+        lower = backbone.until(stage)
+        assert torch.equal(lower(x), features)
+        assert {id(p) for p in lower.parameters()} <= {id(p) for p in backbone.parameters()}
 
 
 def assembled(name, neck):
@@ -231,6 +234,8 @@ def test_an_unknown_stage_is_refused_with_the_known_ones():
         small("cnn").features(torch.zeros(2, 1, 100), "stage9")
     with pytest.raises(ConfigError, match="unknown stage"):
         small("cnn").resume(torch.zeros(2, 1, 100), "stage9")
+    with pytest.raises(ConfigError, match="unknown stage"):
+        small("cnn").until("stage9")
 
 
 @pytest.mark.parametrize("name", ["vgg", "transformer", "vit"])

@@ -53,6 +53,13 @@ def test_features_cut_one_modality_at_a_stage():
     torch.testing.assert_close(features, network.backbone("raman").features(x["raman"], "stage2"))
 
 
+def test_a_network_goes_on_from_the_maps_of_some_modalities():
+    network, x = two_modalities().eval(), inputs()
+    maps = {"raman": network.backbone("raman").features(x["raman"], "stage2"), "image": x["image"]}
+    found, whole = network(maps, {"raman": "stage2"}), network(x)
+    assert all(torch.equal(found[task], whole[task]) for task in network.tasks)
+
+
 def test_the_weights_of_a_network_depend_on_its_seed_alone():
     first, second, third = two_modalities(1), two_modalities(1), two_modalities(2)
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))

@@ -113,7 +113,7 @@ def test_options_reach_the_fit(make_study):
     asked = {
         "epochs": 7, "batch_size": 9, "lr": 0.02, "weight_decay": 0.3, "optimiser": "adam", "betas": [0.5, 0.9],
         "schedule": "step", "warmup": 2.0, "step_every": 3, "step_factor": 0.1, "oversample": "class", "mixup": 0.4,
-        "layer_lr_decay": 0.8, "gradient_clip": 2.0, "patience": 4,
+        "layer_lr_decay": 0.8, "gradient_clip": 2.0, "patience": 4, "augmentation_variants": 3,
     }  # fmt: skip
     training = recipe(make_study(), training=asked).schema.training
     options = training_options(training, training, unfreeze_every=2)

@@ -131,6 +131,8 @@ class TrainingConfig(FitConfig):
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     mixup: float = Field(0.0, ge=0, le=1, description="largest share of another row with the same labels")
     layer_lr_decay: float = Field(1.0, gt=0, le=1, description="of the learning rate, from a stage to the one before")
+    augmentation_variants: int = Field(0, ge=0, description="variants of a row, which take turns; 0 draws anew")
+    cache_gb: float = Field(4.0, ge=0, description="of the user's cache, for what frozen first stages give")
 
     @model_validator(mode="after")
     def _halves_need_an_accelerator(self) -> TrainingConfig:

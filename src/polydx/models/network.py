@@ -82,13 +82,17 @@ class Network(nn.Module):
             )
         self.heads[task] = head
 
-    def forward(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return {task: logits (B, K)} for {modality: (B, C, L) or (B, C, H, W)}."""
-        embedding = self.embed(inputs)
+    def forward(self, inputs: Mapping[str, Tensor], after: Mapping[str, str] | None = None) -> dict[str, Tensor]:
+        """Return {task: logits (B, K)} for {modality: (B, C, L) or (B, C, H, W)}; `after` as in `embed`."""
+        embedding = self.embed(inputs, after)
         return {task: head(embedding) for task, head in self.heads.items()}
 
-    def embed(self, inputs: Mapping[str, Tensor]) -> Tensor:
+    def embed(self, inputs: Mapping[str, Tensor], after: Mapping[str, str] | None = None) -> Tensor:
         """Return the fused embedding (B, D).
+
+        Args:
+            inputs: {modality: (B, C, L) or (B, C, H, W)}.
+            after: modality -> stage whose feature map `inputs` holds in place of the input itself.
 
         Raises:
             ConfigError: a modality of the network is missing from `inputs`.
@@ -96,7 +100,12 @@ class Network(nn.Module):
         missing = [name for name in self.backbones if name not in inputs]
         if missing:
             raise ConfigError(f"this network needs {', '.join(self.modalities)}; missing: {', '.join(missing)}")
-        vectors = {name: self.necks[name](backbone(inputs[name])) for name, backbone in self.backbones.items()}
+        stages = after or {}
+        maps = {
+            name: self.backbone(name).resume(inputs[name], stages[name]) if name in stages else backbone(inputs[name])
+            for name, backbone in self.backbones.items()
+        }
+        vectors = {name: self.necks[name](x) for name, x in maps.items()}
         fused: Tensor = self.fusion(vectors)
         return fused
 

@@ -40,15 +40,15 @@ def summarise(module: nn.Module, shape: tuple[int, ...] | Mapping[str, tuple[int
         counts.append(_multiply_adds(layer, output))
 
     hooks = [layer.register_forward_hook(count) for layer in module.modules() if isinstance(layer, COUNTED)]
-    training = module.training
+    training, device = module.training, next(module.parameters()).device
     module.eval()
     try:
         # Gradients stay on: without them, torch's encoder layers take a fused path that calls none of their parts.
         with torch.enable_grad():
             module(
-                {name: torch.zeros(1, *own) for name, own in shape.items()}
+                {name: torch.zeros(1, *own, device=device) for name, own in shape.items()}
                 if isinstance(shape, Mapping)
-                else torch.zeros(1, *shape)
+                else torch.zeros(1, *shape, device=device)
             )
     finally:
         module.train(training)

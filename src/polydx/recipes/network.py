@@ -29,6 +29,7 @@ from polydx.recipes.network_plan import (
     network_plan,
     planned_heads,
     planned_network,
+    prefix_store,
     training_options,
 )
 from polydx.recipes.out_of_fold import folds_of_tasks
@@ -182,9 +183,11 @@ class NetworkRecipe:
                 task_weights=build_task_weights(schema.training, study.tasks),
                 augment=fit_augmentation(schema.augmentation, start.train.inputs, fitted.inputs.known),
                 logger=logger,
+                store=prefix_store(schema.training),
             )
         # What is predicted here and what a saved copy predicts shall be the same, also after a fit on a GPU.
         fitted.network.cpu()
+        fitted.notes += history.notes
         fitted.history += [{**row, "best": float(row["epoch"] == history.best_epoch)} for row in history.epochs]
 
     def _map(self, start: Start, study: Study) -> None:

@@ -14,6 +14,7 @@ from polydx.augmentation.base import Chain, build_chain
 from polydx.augmentation.images import build_image_chain
 from polydx.augmentation.spectra import AUGMENTATIONS
 from polydx.config import FitConfig, NetworkConfig, Open, Step, TrainingConfig
+from polydx.datasets.catalogue import cache_folder
 from polydx.errors import ConfigError, Problem
 from polydx.models.network import Network, build_network
 from polydx.models.options import known
@@ -32,6 +33,7 @@ from polydx.training.losses import (
     balanced_class_weights,
 )
 from polydx.training.options import TrainingOptions
+from polydx.training.prefix_store import PrefixStore
 from polydx.training.tensors import TensorSet
 
 Plan = dict[str, Any]
@@ -92,6 +94,7 @@ def training_options(config: FitConfig, training: TrainingConfig, unfreeze_every
             "patience": config.patience or 0,
             "mixup": config.mixup,
             "layer_lr_decay": config.layer_lr_decay,
+            "augmentation_variants": training.augmentation_variants,
             "unfreeze_every": unfreeze_every,
         }
     return TrainingOptions(
@@ -101,6 +104,11 @@ def training_options(config: FitConfig, training: TrainingConfig, unfreeze_every
         precision=training.precision,
         accelerator=training.accelerator,
     )
+
+
+def prefix_store(training: TrainingConfig) -> PrefixStore:
+    """Return the folder in the user's cache that keeps what frozen first stages give."""
+    return PrefixStore(cache_folder() / "frozen-stages", int(training.cache_gb * 1e9))
 
 
 def loss_of(training: TrainingConfig, task: str) -> Open:

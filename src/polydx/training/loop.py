@@ -17,13 +17,15 @@ from polydx.training.freezing import Unfreezing, layers_from_the_top, train_mode
 from polydx.training.losses import CrossEntropy, LearnedTaskWeights, Loss, TaskWeights, multitask_loss
 from polydx.training.monitor import monitor_losses
 from polydx.training.options import TrainingOptions
+from polydx.training.prefix import Rows, frozen_prefixes, kept
+from polydx.training.prefix_store import PrefixStore
 from polydx.training.sampling import row_weights
 from polydx.training.schedule import build_optimiser, layered_groups, rate_factor, set_rate
 from polydx.training.streams import Streams, shuffled_batches, streams
 from polydx.training.tensors import TensorSet, is_labelled, label_groups, take_rows
+from polydx.training.variants import Augment, variants
 
-Augment = Callable[[Tensor, torch.Generator], Tensor]
-"""(batch (B, C, L) or (B, C, H, W), generator on its device) -> a batch of the same shape."""
+__all__ = ["Augment", "Fit", "History", "ScalarLog", "fit"]
 
 
 class ScalarLog(Protocol):
@@ -42,10 +44,12 @@ class History:
         epochs: one dict an epoch: `epoch` (from 0), `lr`, `loss`, `loss/<task>`, and with monitor rows `monitor`,
             `monitor/<task>`.
         best_epoch: the epoch whose weights the network now has.
+        notes: what the reader of the results should know.
     """
 
     epochs: list[dict[str, float]] = field(default_factory=list)
     best_epoch: int = 0
+    notes: list[str] = field(default_factory=list)
 
 
 def fit(
@@ -60,6 +64,7 @@ def fit(
     augment: Mapping[str, Augment] | None = None,
     on_epoch: Callable[[int, dict[str, float]], None] | None = None,
     logger: ScalarLog | None = None,
+    store: PrefixStore | None = None,
 ) -> History:
     """Fit `network` in place and leave it in evaluation mode with its best weights.
 
@@ -77,12 +82,17 @@ def fit(
         augment: modality -> random transform of each training batch.
         on_epoch: called after each epoch with its number and its row of the history; may raise to end the fit.
         logger: gets the same row.
+        store: where the maps after frozen first stages are kept, so that only the rest is computed in every epoch; what
+            it holds changes no byte of the result. Without one the whole network runs.
 
     Raises:
         StudyError: fewer than two labelled rows, no labelled monitor row, or a label beyond the classes of its head.
         ConfigError: every parameter is frozen, or the loss stopped being a finite number.
     """
-    run = Fit(network, train, monitor, options, seed=seed, losses=losses, task_weights=task_weights, augment=augment)
+    run = Fit(
+        network, train, monitor, options,
+        seed=seed, losses=losses, task_weights=task_weights, augment=augment, store=store,
+    )  # fmt: skip
     while not run.finished:
         epoch = len(run.history.epochs)
         row = run.epoch()
@@ -108,6 +118,7 @@ class Fit:
         losses: task -> loss.
         task_weights: task -> weight, or learned weights.
         augment: modality -> random transform of each training batch.
+        store: where the maps after frozen first stages are kept.
 
     Attributes:
         history: of the epochs so far.
@@ -127,6 +138,7 @@ class Fit:
         losses: Mapping[str, Loss] | None = None,
         task_weights: TaskWeights | None = None,
         augment: Mapping[str, Augment] | None = None,
+        store: PrefixStore | None = None,
     ) -> None:
         from lightning_fabric import Fabric
 
@@ -140,21 +152,33 @@ class Fit:
         self.fabric = Fabric(accelerator=options.accelerator, devices=1, precision=options.precision)
         self.device: torch.device = self.fabric.device
         self.streams: Streams = streams(seed, self.device)
-        self.network, self.monitor, self.augment, self.task_weights = network, monitor, augment or {}, task_weights
+        self.network, self.monitor, self.task_weights, self.store = network, monitor, task_weights, store
+        self.augment = {} if options.augmentation_variants else dict(augment or {})
         for part in (*self.losses.values(), task_weights):
             if isinstance(part, nn.Module):
                 part.to(self.device)
         self.module: Any
         self.module, self.optimiser = self.fabric.setup(network, _optimiser(network, task_weights, options))
-        # After the optimiser, which has to know the stages that will learn later.
+        steady = () if options.mixup else [name for name in network.modalities if name not in self.augment]
+        autocast = self.fabric.autocast
+        self.prefixes = {} if store is None else frozen_prefixes(network, train.inputs, steady, autocast)
+        self.after = {name: prefix.stage for name, prefix in self.prefixes.items()}
+        # After the prefixes, which stay frozen, and the optimiser, which has to know the stages that will learn later.
         self.unfreezing = Unfreezing(network, options.unfreeze_every) if options.unfreeze_every else None
         self.rows = _labelled_rows(network, train)
         self.chances = row_weights(take_rows(train, self.rows), options.oversample)
         self.train = train.to(self.device)
         self.groups = label_groups(self.train)
+        drawn = variants(self.train.inputs, augment or {}, options.augmentation_variants)
+        self.inputs = [self._kept(inputs, self.rows) for inputs in drawn or [dict(self.train.inputs)]]
+        self.watched = None if monitor is None else self._kept(monitor.inputs, torch.arange(len(monitor)))
         self.history = History()
         self._best = inf
         self._best_weights: dict[str, Tensor] | None = None
+
+    def _kept(self, inputs: Mapping[str, Rows], rows: Tensor) -> dict[str, Rows]:
+        """Return the inputs, with feature maps where the first stages are frozen; those of `rows` are computed."""
+        return kept(inputs, self.prefixes, self.store, rows)
 
     @property
     def finished(self) -> bool:
@@ -178,7 +202,9 @@ class Fit:
         with self.streams.dropout.borrowed():
             row = {"epoch": float(number), **self._train(number)}
             if self.monitor is not None:
-                row |= monitor_losses(self.module, self.monitor, self.losses, self.device)
+                row |= monitor_losses(
+                    self.module, self.monitor, self.losses, self.device, inputs=self.watched, after=self.after
+                )
         _check_finite(row, number)
         self.history.epochs.append(row)
         if self.monitor is None or row["monitor"] < self._best:
@@ -191,6 +217,9 @@ class Fit:
         if self._best_weights is not None:
             self.network.load_state_dict(self._best_weights)
         self.network.eval()
+        if self.prefixes and self.store is not None and self.store.trouble is not None:
+            what = f"what the frozen stages give was not kept, but computed again: {self.store.trouble}"
+            self.history.notes.append(what)
         return self.history
 
     def _train(self, epoch: int) -> dict[str, float]:
@@ -203,15 +232,15 @@ class Fit:
         counts: dict[str, int] = {}
         for number, batch in enumerate(batches):
             rate = self.options.lr * rate_factor(epoch * len(batches) + number, len(batches), self.options)
-            total, per_task = self._step(self.rows[batch].to(self.device), rate)
+            total, per_task = self._step(self.rows[batch].to(self.device), rate, epoch)
             for name, loss in {"loss": total, **{f"loss/{task}": x for task, x in per_task.items()}}.items():
                 sums[name] = sums.get(name, torch.zeros((), device=self.device)) + loss.detach() * len(batch)
                 counts[name] = counts.get(name, 0) + len(batch)
         return {"lr": rate} | {name: float(value) / counts[name] for name, value in sums.items()}
 
-    def _step(self, rows: Tensor, rate: float) -> tuple[Tensor, dict[str, Tensor]]:
+    def _step(self, rows: Tensor, rate: float, epoch: int) -> tuple[Tensor, dict[str, Tensor]]:
         set_rate(self.optimiser, rate)
-        inputs = {name: x[rows] for name, x in self.train.inputs.items()}
+        inputs = {name: x[rows].to(self.device) for name, x in self.inputs[epoch % len(self.inputs)].items()}
         if self.options.mixup:
             inputs = mix_within(inputs, self.groups[rows], self.options.mixup, self.streams.augmentation)
         for name, transform in self.augment.items():
@@ -219,7 +248,8 @@ class Fit:
         labels = {task: y[rows] for task, y in self.train.labels.items()}
         weights = None if self.train.weights is None else self.train.weights[rows]
         self.optimiser.zero_grad()
-        total, per_task = multitask_loss(self.module(inputs), labels, self.losses, self.task_weights, weights)
+        logits = self.module(inputs, self.after)
+        total, per_task = multitask_loss(logits, labels, self.losses, self.task_weights, weights)
         self.fabric.backward(total)
         if self.options.gradient_clip:
             self.fabric.clip_gradients(

@@ -9,17 +9,25 @@ from torch import Tensor, nn
 
 from polydx.training.losses import Loss
 from polydx.training.predict import batched_logits
+from polydx.training.prefix import Rows
 from polydx.training.tensors import TensorSet, is_labelled
 
 
 def monitor_losses(
-    network: nn.Module, rows: TensorSet, losses: Mapping[str, Loss], device: torch.device, batch_size: int = 256
+    network: nn.Module,
+    rows: TensorSet,
+    losses: Mapping[str, Loss],
+    device: torch.device,
+    batch_size: int = 256,
+    inputs: Mapping[str, Rows] | None = None,
+    after: Mapping[str, str] | None = None,
 ) -> dict[str, float]:
     """Return `monitor/<task>`, the loss averaged within patients, then over them; and `monitor`, the mean over tasks.
 
-    A task without labels among the rows takes no part.
+    A task without labels among the rows takes no part. `inputs`, if given, stand in place of those of the rows: feature
+    maps after the stages that `after` names.
     """
-    logits = batched_logits(network, rows.inputs, device, batch_size)
+    logits = batched_logits(network, rows.inputs if inputs is None else inputs, device, batch_size, after)
     found: dict[str, float] = {}
     for task, values in logits.items():
         labels = rows.labels[task]

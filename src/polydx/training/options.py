@@ -34,6 +34,8 @@ class TrainingOptions:
         step_factor: what each step multiplies the rate by.
         patience: epochs without a better monitor loss before the fit stops; 0 never stops.
         mixup: largest share of another training row with the same labels that is mixed into each row; 0 mixes none.
+        augmentation_variants: draw this many variants of each training row once and take turns, an epoch each; 0 draws
+            anew in every batch.
         oversample: draw the rows of an epoch with replacement, so that every patient, or every class of each task,
             comes up as often as the others; none takes every row once.
         unfreeze_every: epochs after which one more stage of the backbones learns, from the last to the first; until
@@ -61,6 +63,7 @@ class TrainingOptions:
     step_factor: float = 0.5
     patience: int = 0
     mixup: float = 0.0
+    augmentation_variants: int = 0
     oversample: Oversample = "none"
     unfreeze_every: int = 0
     layer_lr_decay: float = 1.0
@@ -74,7 +77,7 @@ class TrainingOptions:
         known(self.precision, PRECISIONS, "precision")
         known(self.oversample, get_args(Oversample), "oversampling")
         least = {"epochs": 1, "batch_size": 2, "step_every": 1, "patience": 0, "warmup": 0}
-        least |= {"gradient_clip": 0, "weight_decay": 0, "momentum": 0, "unfreeze_every": 0}
+        least |= {"gradient_clip": 0, "weight_decay": 0, "momentum": 0, "unfreeze_every": 0, "augmentation_variants": 0}
         problems = [
             Problem(name, f"must be at least {low}, but got {getattr(self, name)}")
             for name, low in least.items()

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from polydx.models.network import Network
+from polydx.training.prefix import Rows
 
 
 def predict_logits(
@@ -63,19 +64,26 @@ def extract_features(
 
 
 def batched_logits(
-    network: nn.Module, inputs: Mapping[str, Tensor], device: torch.device, batch_size: int
+    network: nn.Module,
+    inputs: Mapping[str, Rows],
+    device: torch.device,
+    batch_size: int,
+    after: Mapping[str, str] | None = None,
 ) -> dict[str, Tensor]:
-    """Return task -> (N, K) logits, float32 on the CPU; leaves the network in evaluation mode."""
+    """Return task -> (N, K) logits, float32 on the CPU; leaves the network in evaluation mode.
+
+    `after` as in `Network.embed`.
+    """
     network.eval()
     found: dict[str, list[Tensor]] = {}
     with torch.inference_mode():
         for batch in _batches(inputs, device, batch_size):
-            for task, values in network(batch).items():
+            for task, values in network(batch, after).items():
                 found.setdefault(task, []).append(values.float().cpu())
     return {task: torch.cat(parts) for task, parts in found.items()}
 
 
-def _batches(inputs: Mapping[str, Tensor], device: torch.device, batch_size: int) -> Iterator[dict[str, Tensor]]:
+def _batches(inputs: Mapping[str, Rows], device: torch.device, batch_size: int) -> Iterator[dict[str, Tensor]]:
     count = len(next(iter(inputs.values())))
     for start in range(0, max(count, 1), batch_size):
         yield {name: x[start : start + batch_size].to(device) for name, x in inputs.items()}

@@ -79,6 +79,16 @@ class Backbone(nn.Module):
         known(stage, self.stages, "stage")
         return self._run(x, self.stages[self.stages.index(stage) + 1 :])
 
+    def until(self, stage: str) -> Backbone:
+        """Return a backbone of the stages up to `stage`; it shares them with this one.
+
+        Raises:
+            ConfigError: no such stage.
+        """
+        known(stage, self.stages, "stage")
+        stages = {name: self.get_submodule(name) for name in self.stages[: self.stages.index(stage) + 1]}
+        return Backbone(dims=self.dims, channels=self.channels, stages=stages, widths=self.widths, flat=self.flat)
+
     def map_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """Return the shape of the feature map, without the batch, for inputs of `shape` (C, L) or (C, H, W).
 
