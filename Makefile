@@ -19,8 +19,8 @@ demo: env
 	$(BIN)/polydx demo --out runs/demo
 
 lint: env
-	$(BIN)/ruff check src tests benchmarks
-	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks docs/tutorials
+	$(BIN)/ruff format --check src tests benchmarks docs/tutorials
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 

@@ -114,6 +114,54 @@ def test_a_folder_and_a_spreadsheet_become_a_report_with_one_command(folder):
     assert rerun.returncode == 0, rerun.stderr
 
 
+VARIANTS = """
+variants:
+  both: {}
+  one-model:
+    recipes: {cnn: null}
+    validation: {split: leave-one-patient-out, primary: null}
+"""
+
+
+@pytest.mark.slow
+def test_variants_become_run_folders_side_by_side(folder):
+    (folder / "study.yaml").write_text(STUDY.format(epochs=1) + VARIANTS)
+    out = folder / "out"
+    checked = polydx("check", folder / "study.yaml")
+    assert (checked.returncode, checked.stdout.count("variant ")) == (0, 2), checked.stderr
+    done = polydx("run", folder / "study.yaml", "--out", out, "--jobs", 1)
+    assert done.returncode == 0, done.stderr
+    found = {name: json.loads((out / name / "metrics.json").read_text()) for name in ("both", "one-model")}
+    assert {name: (m["split"], m["folds"], list(m["recipes"])) for name, m in found.items()} == {
+        "both": ("stratified-group-k-fold", 3, ["logistic", "cnn"]),
+        "one-model": ("leave-one-patient-out", 8, ["logistic"]),
+    }
+    assert "one-model" in (out / "compare.html").read_text()
+    assert f"side by side: {out / 'compare.html'}" in done.stdout
+    again = polydx("run", out / "one-model" / "config.yaml", "--out", folder / "again", "--jobs", 1)
+    assert again.returncode == 0, again.stderr
+    first, second = (pd.read_parquet(f / "predictions.parquet") for f in (out / "one-model", folder / "again"))
+    pd.testing.assert_frame_equal(first, second)
+    model = polydx(
+        *("train", folder / "study.yaml", "--recipe", "cnn", "--variant", "one-model", "--out", folder / "model")
+    )
+    assert model.returncode == 1
+    assert "the study has no such recipe" in model.stderr
+
+
+@pytest.mark.slow
+def test_a_variant_or_recipe_that_is_not_there_is_told(folder, monkeypatch, capsys):
+    study = folder / "study.yaml"
+    code, told = inside(monkeypatch, capsys, "run", study, "--variant", "other", "--out", folder / "out")
+    assert (code, "the study has no `variants:`" in told) == (1, True)
+    study.write_text(STUDY.format(epochs=1) + VARIANTS)
+    code, told = inside(monkeypatch, capsys, "run", study, "--variant", "bot", "--out", folder / "out")
+    assert (code, "unknown variant 'bot'; did you mean 'both'" in told) == (1, True), told
+    code, told = inside(monkeypatch, capsys, "run", study, "--recipe", "svm", "--out", folder / "out")
+    assert (code, "no variant of" in told) == (1, True), told
+    assert not (folder / "out").exists()
+
+
 @pytest.mark.slow
 def test_a_run_killed_half_way_and_started_again_gives_the_same_bytes(folder):
     (folder / "study.yaml").write_text(STUDY.format(epochs=40))
@@ -164,6 +212,16 @@ def test_check_and_inspect_tell_what_a_study_holds(folder):
     assert "16 samples of 8 patients" in done.stdout
     assert "healthy 4 (8), sick 4 (8)" in done.stdout
     assert "16 samples of 8 patients" in polydx("data", "inspect", folder / "study.yaml").stdout
+
+
+@pytest.mark.slow
+def test_check_tells_how_large_each_network_is(folder):
+    yaml = folder / "study.yaml"
+    network = "  net: {kind: network, backbones: {raman: {name: mlp, hidden: [4], points: 10}}}"
+    yaml.write_text(yaml.read_text().replace("recipes:\n", f"recipes:\n{network}\n"))
+    done = polydx("check", yaml)
+    assert done.returncode == 0, done.stderr
+    assert "recipe net: 54 parameters, 48 multiply-adds an input" in done.stdout
 
 
 def mangle(folder: Path, what: str) -> tuple[str, str]:

@@ -125,6 +125,15 @@ def test_every_preprocessing_step_is_documented_with_its_parameters():
             assert_documented(rows_below(body, 0), expected, name)
 
 
+def test_the_sizes_of_the_backbones_are_what_they_are():
+    from polydx.models.backbones import BACKBONES, build_backbone
+    from polydx.models.summary import summarise
+
+    told = {code(row[0]): row[1:] for row in marked_tables(page("models.md"), "sizes")["backbones"]}
+    sizes = {name: summarise(build_backbone(name, 1, 1), (1, 900)) for name in BACKBONES}
+    assert told == {name: [f"{size.parameters:,}", f"{size.multiply_adds:,}"] for name, size in sizes.items()}
+
+
 def test_every_classical_model_is_documented_with_its_defaults():
     from polydx.recipes.catalogue import ESTIMATORS
 
@@ -169,7 +178,7 @@ def test_backbones_necks_augmentations_and_losses_are_documented():
 
 def test_splits_checks_and_options_of_datasets_are_documented():
     from polydx.datasets.catalogue import DATASETS
-    from polydx.datasets.simulated import simulate_cohort
+    from polydx.datasets.simulated import Instrument, simulate_cohort
     from polydx.splits.make import SPLITS
 
     text = page("validation.md")
@@ -186,6 +195,7 @@ def test_splits_checks_and_options_of_datasets_are_documented():
         assert (name in tables) == bool(options), name
         if options:
             assert_documented(tables[name], options, name)
+    assert_documented(tables["instrument"], parameters(Instrument), "instrument")
 
 
 def test_files_of_a_run_are_documented():
@@ -198,7 +208,7 @@ def test_files_of_a_run_are_documented():
     level = marked_tables(text, "keys")["level"]
     assert [name for c in level for name in re.findall(r"`(\w+)`", c[0])] == list(METRICS)
     keys = {name for c in marked_tables(text, "keys")["metrics"] for name in re.findall(r"`(\w+)`", c[0])}
-    source = inspect.getsource(importlib.import_module("polydx.workflows")._metrics)
+    source = inspect.getsource(importlib.import_module("polydx.workflows.running")._metrics)
     assert keys == set(re.findall(r'^        "(\w+)":', source, flags=re.MULTILINE))
 
 
@@ -307,7 +317,9 @@ def test_results_are_filled_in_and_say_how_to_get_them(path):
     tables = list(script().BLOCK.finditer(text))
     assert tables
     for found in tables:
-        assert f"--out {found['run']}\n" in text, f"no command for {found['run']}"
+        folder, _, variant = found["run"].partition("/")[2].partition("/")
+        assert f"--out runs/{folder}\n" in text, f"no command for {found['run']}"
+        assert not variant or f"`{variant}`" in text, f"{found['run']} is not said to be a variant"
         assert "95 % interval" in found[0]
         cells = [
             c.strip()

@@ -40,16 +40,29 @@ Seeds = Annotated[
 ]
 
 
+Variants = Annotated[
+    list[str] | None,
+    typer.Option("--variant", metavar="NAME", help="Only this one of the YAML's `variants:`; may be repeated."),
+]
+
+
 @app.command(epilog="Example: polydx check studies/als-saliva.yaml --data data")
 def check(study: StudyFile, data: DataDir = None) -> None:
     """Look for mistakes and leakage without training anything."""
     from polydx import workflows
 
-    with terminal.progress() as progress:
-        prepared = workflows.check(study, data=data, progress=progress)
-    terminal.print_study(prepared.study)
-    terminal.print_findings(prepared.findings)
-    if any(f.severity == "error" for f in prepared.findings):
+    findings = []
+    names: list[str | None] = [*workflows.variants(study)]
+    for variant in names or [None]:
+        with terminal.progress() as progress:
+            prepared = workflows.check(study, data=data, variant=variant, progress=progress)
+        if variant is not None:
+            terminal.line(f"variant {variant}:")
+        terminal.print_study(prepared.study)
+        terminal.print_sizes(prepared.sizes)
+        terminal.print_findings(prepared.findings)
+        findings += prepared.findings
+    if any(f.severity == "error" for f in findings):
         raise typer.Exit(1)
 
 
@@ -66,15 +79,23 @@ def run(
     recipe: Recipes = None,
     jobs: Jobs = None,
     seed: Seeds = None,
+    variant: Variants = None,
 ) -> None:
     """Cross-validate every recipe on the same folds: run folder, metrics, report."""
     from polydx import workflows
 
     with terminal.progress() as progress:
         folder = workflows.run(
-            study, data=data, out=out_dir, recipes=recipe or (), seeds=seed or (), jobs=jobs, progress=progress
+            study,
+            data=data,
+            out=out_dir,
+            recipes=recipe or (),
+            seeds=seed or (),
+            variants=variant or (),
+            jobs=jobs,
+            progress=progress,
         )
-    terminal.print_run(folder)
+    terminal.print_runs(folder, variant or workflows.variants(study))
 
 
 @app.command(epilog="Example: polydx demo --out runs/demo")
@@ -105,12 +126,15 @@ def train(
     out_dir: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the model.")],
     data: DataDir = None,
     seed: Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, metavar="N", help="Seed of the fit.")] = 0,
+    variant: Annotated[str | None, typer.Option("--variant", metavar="NAME", help="As this variant has it.")] = None,
 ) -> None:
     """Fit one recipe on all patients and write the model."""
     from polydx import workflows
 
     with terminal.progress() as progress:
-        folder = workflows.train(study, recipe=recipe, out=out_dir, data=data, seed=seed, progress=progress)
+        folder = workflows.train(
+            study, recipe=recipe, out=out_dir, data=data, seed=seed, variant=variant, progress=progress
+        )
     terminal.line(f"model: {folder}")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -101,12 +101,30 @@ def print_study(study: Any) -> None:
         line(f"  note: {note}")
 
 
+def print_sizes(sizes: Mapping[str, Any]) -> None:
+    """Print how large each network is, one a line."""
+    for name, size in sizes.items():
+        line(f"  recipe {name}: {size.parameters:,} parameters, {size.multiply_adds:,} multiply-adds an input")
+
+
 def print_findings(findings: list[Any]) -> None:
     """Print the findings of the checks, one a line."""
     for f in findings:
         line(f"{f.severity}: {f.check}: {f.where}: {f.message}")
     if not findings:
         line("no problems found")
+
+
+def print_runs(folder: Path, variants: Sequence[str]) -> None:
+    """Print a finished run, or those of the variants that ran, and the page that sets them side by side."""
+    for name in variants:
+        if (folder / name / "metrics.json").is_file():
+            line(f"variant {name}")
+            print_run(folder / name)
+    if not variants:
+        print_run(folder)
+    if (folder / "compare.html").is_file():
+        line(f"side by side: {folder / 'compare.html'}")
 
 
 def print_run(folder: Path) -> None:

@@ -14,6 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from polydx.datasets.bands import ABUNDANCE, COMPONENTS, RESPONSES, component_spectra, informative_bands
+from polydx.datasets.catalogue import load_study
 from polydx.datasets.simulated import Instrument, simulate_cohort, simulate_two_class
 from polydx.errors import ConfigError
 
@@ -52,6 +53,31 @@ def test_the_same_arguments_give_the_same_bytes_and_another_seed_does_not():
     assert prints[0] == prints[1] != prints[2]
     digests = [hashlib.sha256(spectra(simulate_two_class(6, 2, seed=s)).tobytes()).hexdigest() for s in (5, 5, 6)]
     assert digests[0] == digests[1] != digests[2]
+
+
+def test_a_name_stands_in_front_of_the_patients_and_changes_no_number():
+    plain, named = simulate_cohort(21, 2, points=64), simulate_cohort(21, 2, points=64, name="elsewhere")
+    np.testing.assert_array_equal(spectra(named), spectra(plain))
+    assert (named.labels.to_numpy() == plain.labels.to_numpy()).all()
+    assert (named.name, named.ids[0], named.patients[0]) == ("elsewhere", "elsewhere/P001/s01", "elsewhere/P001")
+    assert not set(named.patients) & set(plain.patients)
+
+
+def test_a_yaml_names_the_cohort_and_its_instrument(tmp_path):
+    options = "{patients: 21, spectra_per_patient: 2, points: 64, name: elsewhere, instrument: {counts: 500}}"
+    (tmp_path / "study.yaml").write_text(f"study: {{dataset: simulated-tumour, options: {options}}}")
+    expected = simulate_cohort(21, 2, points=64, name="elsewhere", instrument=Instrument(counts=500.0))
+    assert load_study(tmp_path / "study.yaml").fingerprint() == expected.fingerprint()
+
+
+def test_what_no_instrument_has_is_refused_with_the_other_wrong_options(tmp_path):
+    options = "{effect: strong, instrument: {count: 500, gain_sd: much}}"
+    (tmp_path / "study.yaml").write_text(f"study: {{dataset: simulated-tumour, options: {options}}}")
+    with pytest.raises(ConfigError, match="unknown parameter 'count'; did you mean 'counts'") as caught:
+        load_study(tmp_path / "study.yaml")
+    where = "study.options of 'simulated-tumour'"
+    expected = [f"{where}.instrument.count", f"{where}.instrument.gain_sd", f"{where}.effect"]
+    assert [problem.where for problem in caught.value.problems] == expected
 
 
 def test_the_global_random_state_is_neither_read_nor_moved():
@@ -298,6 +324,9 @@ def test_without_fluorescence_the_background_is_gone():
         ({"centres": 27}, "centres", "from 1 to 26, found 27"),
         ({"instrument": Instrument(counts=0.0)}, "instrument.counts", "found 0.0"),
         ({"instrument": Instrument(gain_sd=9.0)}, "instrument.gain_sd", "found 9.0"),
+        ({"name": ""}, "name", "expected letters, digits, '-' and '_', found ''"),
+        ({"name": "here/there"}, "name", "found 'here/there'"),
+        ({"name": 7}, "name", "found 7"),
     ],
 )
 def test_an_argument_out_of_range_is_refused_by_name(arguments, where, found):

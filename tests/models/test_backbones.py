@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -8,6 +9,10 @@ from polydx.models.heads import Head
 from polydx.models.necks import NECKS, build_neck
 from polydx.models.network import Network
 from polydx.models.seeding import seeded
+from polydx.training.freezing import freeze
+from polydx.training.loop import fit
+from polydx.training.options import TrainingOptions
+from polydx.training.tensors import tensor_set
 
 SMALL = {
     "cnn": {"width": 4},
@@ -68,13 +73,19 @@ def test_a_cut_network_resumes_where_it_was_cut(name, dims):
         assert torch.equal(features, kept)
 
 
-@pytest.mark.parametrize(("name", "neck"), PAIRS)
-def test_gradients_reach_every_parameter(name, neck):
+def assembled(name, neck):
+    """Two channels of 128 points, that backbone and neck, and both heads."""
     backbone = small(name, 1, 2)
     with seeded(1):
         pooled = build_neck(neck, backbone.map_shape((2, 128)))
         heads = {task: Head(pooled.out_width, **options) for task, options in HEADS.items()}
-        network = Network(backbones={"raman": backbone}, necks={"raman": pooled}, heads=heads)
+        return Network(backbones={"raman": backbone}, necks={"raman": pooled}, heads=heads)
+
+
+@pytest.mark.parametrize(("name", "neck"), PAIRS)
+def test_gradients_reach_every_parameter(name, neck):
+    network = assembled(name, neck)
+    with seeded(2):
         logits = network({"raman": torch.randn(8, 2, 128)})
     assert {task: values.shape for task, values in logits.items()} == {"short": (8, 2), "long": (8, 3)}
     (logits["short"].square().sum() + logits["long"].square().sum()).backward()
@@ -82,6 +93,23 @@ def test_gradients_reach_every_parameter(name, neck):
     assert silent == []
     still = [key for key, p in network.named_parameters() if p.ndim > 1 and not p.grad.any()]
     assert still == []
+
+
+@pytest.mark.parametrize(("name", "neck"), PAIRS)
+def test_a_fit_moves_every_free_parameter_and_nothing_of_a_frozen_stage(name, neck):
+    """Nine rows in batches of four leave one over, and one label of the second task leaves a batch without any."""
+    network = assembled(name, neck)
+    stage = next(
+        s for s in network.backbone("raman").stages if list(network.backbone("raman").get_submodule(s).parameters())
+    )
+    freeze(network, [f"backbones.raman.{stage}"])
+    x = np.random.default_rng(0).normal(size=(9, 2, 128))
+    rows = tensor_set({"raman": x}, {"short": np.arange(9) % 2, "long": [-1, 2] + [-1] * 7})
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    history = fit(network, rows, options=TrainingOptions(epochs=1, batch_size=4, lr=0.01), seed=0)
+    assert set(history.epochs[0]) == {"epoch", "lr", "loss", "loss/short", "loss/long"}
+    moved = {key for key, value in network.state_dict().items() if not torch.equal(value, before[key])}
+    assert moved == {key for key in before if not key.startswith(f"backbones.raman.{stage}.")}
 
 
 @pytest.mark.parametrize("name", BACKBONES)

@@ -15,7 +15,14 @@ from polydx.recipes.network import FittedNetwork
 from polydx.recipes.network_inputs import channel_steps, fit_network_inputs
 from polydx.recipes.network_plan import build_losses, build_task_weights, training_options
 from polydx.study import Task
-from polydx.training.losses import BinaryWithLogits, CrossEntropy, Focal, LearnedTaskWeights, OrdinalCrossEntropy
+from polydx.training.losses import (
+    BinaryWithLogits,
+    CrossEntropy,
+    Focal,
+    LearnedTaskWeights,
+    OrdinalCrossEntropy,
+    SoftLabels,
+)
 from polydx.training.tensors import tensor_set
 
 CONFIG = {
@@ -44,6 +51,7 @@ def staged(make_study, **options):
         {"loss": "focal"},
         {"loss": {"name": "focal", "gamma": 1.0}, "class_weights": {"stage": [1, 2, 3]}},
         {"losses": {"disease": "binary", "stage": {"name": "ordinal", "spread": 0.3}}},
+        {"losses": {"disease": {"name": "soft_label", "targets": [[0.9, 0.1], [0.2, 0.8]]}}},
         {"label_smoothing": 0.1, "task_weights": "learned"},
         {"mixup": 0.5, "schedule": "step", "step_every": 1, "warmup": 0.5, "betas": [0.5, 0.999]},
         {"optimiser": "sgd", "momentum": 0.5, "oversample": "patient"},
@@ -80,6 +88,9 @@ def test_the_losses_are_those_that_were_asked_for(make_study):
     focal = losses(loss={"name": "focal", "gamma": 1.5}, class_weights="none")["disease"]
     assert isinstance(focal, Focal)
     assert (focal.gamma, focal.class_weights) == (1.5, None)
+    soft = losses(losses={"disease": {"name": "soft_label", "targets": [[0.9, 0.1], [0.2, 0.8]]}})["disease"]
+    assert isinstance(soft, SoftLabels)
+    np.testing.assert_allclose(soft.targets.numpy(), [[0.9, 0.1], [0.2, 0.8]])
     given = losses(class_weights={"stage": [1, 2, 3]}, label_smoothing=0.2)
     assert isinstance(given["stage"], CrossEntropy)
     assert given["stage"].class_weights.tolist() == [1, 2, 3]
@@ -175,6 +186,15 @@ def test_stages_can_be_frozen_and_unfrozen(make_study):
         ({"training": {"loss": {"name": "focal", "gamma": "a"}}}, "focal.gamma: expected"),
         ({"training": {"loss": "ordinal"}}, "needs a task with `ordinal: true`"),
         ({"training": {"losses": {"stage": "binary"}}}, "losses.stage +the loss binary is for tasks of two classes"),
+        (
+            {"training": {"losses": {"stage": {"name": "soft_label", "targets": [[1, 0], [0, 1]]}}}},
+            "must be 3 rows of 3",
+        ),
+        (
+            {"training": {"losses": {"disease": {"name": "soft_label", "targets": [[0.9, 0.2], [0, 1]]}}}},
+            "2 rows of 2 probabilities that sum to 1",
+        ),
+        ({"training": {"loss": "soft_label"}}, "targets"),
         ({"training": {"loss": "focal", "label_smoothing": 0.1}}, "label_smoothing belongs to the loss cross_entropy"),
         ({"training": {"losses": {"grade": "focal"}}}, "'grade' is none of disease, stage"),
         ({"training": {"class_weights": {"stage": [1, 2]}}}, "expected 3 weights, found 2"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,14 +13,17 @@ from safetensors import safe_open
 
 import polydx.recipes.pretrain as module
 from polydx.config import NetworkConfig
-from polydx.errors import ConfigError
+from polydx.errors import BundleError, ConfigError
+from polydx.progress import Silent
 from polydx.recipes import elsewhere as other_module
 from polydx.recipes.build import build_recipes
+from polydx.recipes.elsewhere import keep_pretrained
 from polydx.recipes.network import FittedNetwork
-from polydx.recipes.pretrain import pretrain, save_pretrained
+from polydx.recipes.pretrain import load_pretrained, pretrain, save_pretrained
 from polydx.recipes.provenance import seen, seen_in
 from polydx.recipes.sources import Sources
 from polydx.study import Spectra
+from polydx.training.weights import save_weights
 
 SIMCLR = {"method": "simclr", "epochs": 2, "batch_size": 12, "projection": [16, 8]}
 CONFIG = {
@@ -49,11 +53,11 @@ def elsewhere(make_study, monkeypatch):
             found, name="others", samples=found.samples.assign(patient="others/" + found.patients.astype(str))
         )
         monkeypatch.setattr(Sources, "load", lambda *_: found)
-        other_module._elsewhere.cache_clear()
+        other_module.pretrained.cache_clear()
         return found
 
     yield put
-    other_module._elsewhere.cache_clear()
+    other_module.pretrained.cache_clear()
 
 
 @pytest.mark.parametrize("method", ["simclr", "supcon", "supervised"])
@@ -143,7 +147,7 @@ def test_another_study_is_brought_onto_the_axis_of_the_recipe(make_study, elsewh
     ):
         recipe(study, pretrain=SIMCLR | {"dataset": "als-saliva"})
     common = {"raman": [{"resample": {"start": 900, "stop": 1500, "step": 12}}, "snv"]}
-    other_module._elsewhere.cache_clear()
+    other_module.pretrained.cache_clear()
     start = recipe(study, preprocessing=common, pretrain=SIMCLR | {"dataset": "als-saliva"}).start(study, 0)
     assert start.fitted.plan["shapes"] == {"raman": [1, 51]}
 
@@ -251,3 +255,110 @@ def test_a_study_that_is_not_there_is_told_where_it_is_named(make_study, tmp_pat
         build_recipes({"net": CONFIG | {"pretrain": SIMCLR | {"dataset": "covid-saliva"}}}, study, data=tmp_path)
     with pytest.raises(ConfigError, match="give either `dataset: NAME` or `study"):
         recipe(study, pretrain=SIMCLR | {"dataset": "covid-saliva", "study": {"dataset": "als-saliva"}})
+
+
+def test_recipes_that_start_alike_share_one_pretraining_kept_on_disk(make_study, elsewhere, monkeypatch, tmp_path):
+    elsewhere(patients=6)
+    study, fits = make_study(), []
+    inside = module.fit_contrastive
+    monkeypatch.setattr(module, "fit_contrastive", lambda *a, **k: fits.append(1) or inside(*a, **k))
+    start = CONFIG | {"pretrain": SIMCLR | {"dataset": "covid-saliva"}}
+    views = start | {"pretrain": start["pretrain"] | {"augmentation": CONFIG["augmentation"]}, "augmentation": {}}
+    asked = {
+        "one": start,
+        "longer": start | {"training": CONFIG["training"] | {"epochs": 3}},
+        "plain": views,
+        "frozen": {
+            "kind": "features", "features": {"from": "one", "stage": "raman.stage2", "train": False},
+            "model": "decision_tree",
+        },
+        "both": {"kind": "ensemble", "members": ["one", "longer"]},
+    }  # fmt: skip
+    built = build_recipes(asked, study, store=tmp_path)
+    keep_pretrained(built.values(), study, 1, Silent())
+    keep_pretrained(built.values(), study, 1, Silent())
+    assert (len(fits), len(list(tmp_path.glob("*.safetensors")))) == (1, 1)
+    found = built["one"].fit(study, 0)
+    other_module.pretrained.cache_clear()
+    alone = build_recipes({"one": start}, study)["one"].fit(study, 0)
+    assert len(fits) == 2
+    assert np.array_equal(found.predict_proba(study)["disease"], alone.predict_proba(study)["disease"])
+    assert (found.history, found.manifest, found.notes) == (alone.history, alone.manifest, alone.notes)
+    changed = build_recipes({"one": start | {"pretrain": start["pretrain"] | {"seed": 1}}}, study, store=tmp_path)
+    keep_pretrained(changed.values(), study, 1, Silent())
+    assert len(list(tmp_path.glob("*.safetensors"))) == 2
+
+
+def test_a_damaged_pretraining_on_disk_is_done_again(make_study, elsewhere, tmp_path):
+    elsewhere(patients=6)
+    study = make_study()
+    built = build_recipes({"net": CONFIG | {"pretrain": SIMCLR | {"dataset": "covid-saliva"}}}, study, store=tmp_path)
+    keep_pretrained(built.values(), study, 1, Silent())
+    (file,) = tmp_path.glob("*.safetensors")
+    whole = file.read_bytes()
+    file.write_bytes(whole[: len(whole) // 2])
+    keep_pretrained(built.values(), study, 1, Silent())
+    assert file.read_bytes() == whole
+
+
+def test_weights_of_another_kind_are_no_pretraining(make_study, tmp_path):
+    fitted = recipe(make_study()).fit(make_study(), 0)
+    save_weights(tmp_path / "w.safetensors", fitted.network.state_dict())
+    with pytest.raises(BundleError, match="holds no network that polydx has pretrained"):
+        load_pretrained(tmp_path / "w.safetensors")
+
+
+def test_the_source_network_as_it_is_answers_through_a_map_of_its_classes(make_study, elsewhere):
+    others = elsewhere(patients=6, effect=6.0)
+    turned = make_study(effect=6.0, labels=1 - make_study().labels)
+    section = {"method": "supervised", "dataset": "covid-saliva", "epochs": 30, "lr": 0.01}
+    own = recipe(turned, head="mapped", pretrain=section)
+    one, other = own.fit(turned.take(np.arange(12)), 0), own.fit(turned.take(np.arange(12, 24)), 1)
+    a, b = one.network.state_dict(), other.network.state_dict()
+    assert all(torch.equal(a[key], b[key]) for key in a)
+    assert one.mapping.source == "disease"
+    assert one.manifest.seen.patients >= set(others.patients)
+    held_out = turned.take(np.arange(12, 24))
+    right = one.predict_proba(held_out)["disease"].argmax(axis=1) == held_out.label_codes("disease")
+    assert right.mean() > 0.9
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({"dataset": "covid-saliva"}, "`head: mapped` needs a network that answers"),
+        ({"method": "supervised"}, "`head: mapped` needs a network that answers"),
+    ],
+)
+def test_only_a_network_that_answers_can_be_mapped(make_study, section, message):
+    with pytest.raises(ConfigError, match=message):
+        recipe(make_study(), head="mapped", pretrain=SIMCLR | section)
+    with pytest.raises(ConfigError, match="give either `init: {from: ...}` or `pretrain`"):
+        recipe(make_study(), head="mapped")
+
+
+def test_of_several_tasks_one_is_named_to_be_mapped(make_study, elsewhere, monkeypatch):
+    others, study = elsewhere(), make_study()
+    two = replace(others, tasks=others.tasks | {"more": others.tasks["disease"]}, labels=others.labels.assign(more=0))
+    monkeypatch.setattr(Sources, "load", lambda *_: two)
+    section = {"method": "supervised", "dataset": "covid-saliva", "epochs": 1}
+    with pytest.raises(ConfigError, match="which task of 'others' is mapped\\? Name one of disease, more"):
+        recipe(study, head="mapped", pretrain=section)
+    assert recipe(study, head="mapped", pretrain=section | {"task": "disease"}).fit(study, 0).mapping is not None
+
+
+@pytest.mark.parametrize(("given", "expected"), [({}, 5), ({"threads": 1}, 1)])
+def test_the_command_fits_on_all_cores_unless_told_how_many(given, expected, tmp_path, monkeypatch):
+    from polydx import workflows
+
+    asked = []
+    monkeypatch.setattr(workflows.os, "cpu_count", lambda: 5)
+    monkeypatch.setattr(module, "pretrain", lambda *a: asked.append(a[3]) or SimpleNamespace(notes=["told"]))
+    monkeypatch.setattr(module, "save_pretrained", lambda *_: None)
+    (tmp_path / "study.yaml").write_text(
+        "study: {dataset: simulated-tumour, options: {patients: 21, spectra_per_patient: 1, points: 32}}\n"
+        "recipes: {net: {kind: network, backbones: {raman: cnn}, pretrain: {method: simclr}}}\n"
+    )
+    out = tmp_path / "w.safetensors"
+    assert workflows.pretrain(tmp_path / "study.yaml", recipe="net", out=out, **given) == (out, ["told"])
+    assert asked == [expected]

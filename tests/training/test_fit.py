@@ -7,8 +7,9 @@ from sklearn.metrics import log_loss
 
 from polydx.errors import ConfigError, StudyError
 from polydx.models.network import build_network
+from polydx.models.seeding import OwnStream
 from polydx.training.freezing import freeze, train_mode
-from polydx.training.loop import fit
+from polydx.training.loop import Fit, fit
 from polydx.training.losses import LearnedTaskWeights
 from polydx.training.monitor import patient_mean
 from polydx.training.options import TrainingOptions
@@ -166,6 +167,29 @@ def test_mixup_within_classes_is_part_of_the_seeded_stream():
     assert weights(first) == weights(second) != weights(without)
 
 
+def test_certain_probabilities_as_labels_train_like_codes():
+    x, y = spectra(40, 0)
+    options = TrainingOptions(epochs=2, batch_size=16)
+    hard, soft = network(), network()
+    fit(hard, tensor_set({"raman": x}, {"als": y}), rows(20, 1), options, seed=0)
+    fit(soft, tensor_set({"raman": x}, {"als": np.eye(2)[y]}), rows(20, 1), options, seed=0)
+    for key, value in hard.state_dict().items():
+        torch.testing.assert_close(soft.state_dict()[key], value, atol=1e-4, rtol=1e-3)
+
+
+def test_augmentation_sees_the_rows_to_learn_from_and_no_others():
+    seen = []
+
+    def mark(x, generator):
+        seen.append(x.clone())
+        return x
+
+    train, options = rows(40, 0), TrainingOptions(epochs=1, batch_size=16)
+    fit(network(), train, rows(20, 1), options, seed=0, augment={"raman": mark})
+    passed = torch.cat(seen).flatten(1)
+    assert sorted(map(tuple, passed.tolist())) == sorted(map(tuple, train.inputs["raman"].flatten(1).tolist()))
+
+
 def test_rows_with_the_same_labels_in_every_task_are_one_group():
     found = label_groups(tensor_set({"r": np.zeros((4, 3))}, {"a": [0, 0, 1, 0], "b": [1, 1, 1, -1]})).tolist()
     assert found[0] == found[1]
@@ -266,6 +290,7 @@ def with_labels(**labels):
         (with_labels(als=[0, 1, 0, 1]), with_labels(als=[-1] * 4), "at least 1 labelled monitor rows"),
         (with_labels(other=[0, 1, 0, 1]), None, "no labels for the tasks of the network: als"),
         (with_labels(als=[0, 1, 2, 0]), None, "has the class code 2, its head 2 classes"),
+        (with_labels(als=np.full((4, 3), 1 / 3)), None, "has probabilities of 3 classes, its head 2"),
     ],
 )
 def test_rows_that_cannot_be_fitted_are_refused(train, monitor, message):
@@ -325,3 +350,47 @@ def test_the_number_of_threads_is_given_back():
     assert torch.get_num_threads() == before
     with pytest.raises(ConfigError, match="at least 1"), limited_threads(0):
         pass
+
+
+def test_fits_that_take_turns_give_what_each_gives_alone():
+    """Batches, schedule, early stopping, unfreezing and every random stream belong to the fit."""
+    jitter = {"raman": lambda x, g: x + 0.1 * torch.randn(x.shape, generator=g)}
+    plans = [
+        (3, TrainingOptions(epochs=4, batch_size=16, schedule="onecycle", mixup=0.5)),
+        (7, TrainingOptions(epochs=6, batch_size=8, lr=0.05, patience=1, oversample="patient", unfreeze_every=2)),
+    ]
+
+    def fits():
+        nets = [network(seed, dropout=0.5) for seed, _ in plans]
+        return nets, [
+            Fit(net, rows(40, seed), rows(20, 1), options, seed=seed, augment=jitter)
+            for net, (seed, options) in zip(nets, plans, strict=True)
+        ]
+
+    alone, runs = fits()
+    for run in runs:
+        while not run.finished:
+            run.epoch()
+    together, turns = fits()
+    while not all(run.finished for run in turns):
+        for run in turns:
+            if not run.finished:
+                torch.rand(3)
+                run.epoch()
+    assert [run.finish() for run in runs] == [run.finish() for run in turns]
+    assert [weights(net) for net in alone] == [weights(net) for net in together]
+    once = network(3, dropout=0.5)
+    fit(once, rows(40, 3), rows(20, 1), plans[0][1], seed=3, augment=jitter)
+    assert weights(once) == weights(alone[0])
+
+
+def test_a_stream_of_ones_own_goes_on_where_it_stood():
+    stream, found = OwnStream(5), []
+    for _ in range(3):
+        torch.rand(2)
+        before = torch.get_rng_state()
+        with stream.borrowed():
+            found.append(torch.rand(4))
+        assert torch.equal(before, torch.get_rng_state())
+    expected = torch.rand(12, generator=torch.Generator().manual_seed(5))
+    assert torch.equal(torch.cat(found), expected)

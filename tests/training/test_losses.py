@@ -10,6 +10,7 @@ from polydx.training.losses import (
     CrossEntropy,
     Focal,
     LearnedTaskWeights,
+    SoftLabels,
     balanced_class_weights,
     multitask_loss,
 )
@@ -37,6 +38,15 @@ def test_soft_labels_that_are_certain_equal_codes():
     logits, labels = torch.randn(5, 3), torch.tensor([0, 2, 1, 1, 0])
     soft = functional.one_hot(labels, 3).float()
     torch.testing.assert_close(CrossEntropy()(logits, soft), CrossEntropy()(logits, labels))
+
+
+def test_the_soft_label_loss_is_the_cross_entropy_against_the_row_of_the_class():
+    logits, labels, weights = torch.randn(6, 3), torch.tensor([0, 1, 2, 2, 1, 0]), np.array([1.0, 2.0, 0.5])
+    targets = np.array([[0.8, 0.2, 0.0], [0.1, 0.7, 0.2], [0.0, 0.4, 0.6]])
+    log_p = torch.log_softmax(logits.double(), dim=1).numpy()
+    expected = [-weights[y] * (targets[y] * row).sum() for y, row in zip(labels.tolist(), log_p, strict=True)]
+    np.testing.assert_allclose(SoftLabels(targets, weights)(logits, labels).numpy(), expected, rtol=1e-5)
+    torch.testing.assert_close(SoftLabels(np.eye(3))(logits, labels), CrossEntropy()(logits, labels))
 
 
 def test_focal_without_focus_is_the_cross_entropy():

@@ -15,7 +15,7 @@ from polydx.study import Task
 from polydx.validation.comparisons import holm, mcnemar_exact
 from polydx.validation.intervals import wilson
 from polydx.validation.metrics import METRICS
-from polydx.validation.scores import score_predictions
+from polydx.validation.scores import figures_table, score_predictions
 
 FEW = 200
 AUROC = {"recipe": "svm", "versus": None, "task": "als", "level": "patient", "metric": "auroc"}
@@ -310,3 +310,23 @@ def test_holm_matches_statsmodels():
 @pytest.mark.parametrize(("only_a", "only_b"), [(0, 0), (5, 1), (3, 3), (10, 0)])
 def test_mcnemar_matches_statsmodels(only_a, only_b):
     assert mcnemar_exact(only_a, only_b) == pytest.approx(mcnemar([[7, only_a], [only_b, 9]], exact=True).pvalue)
+
+
+def test_the_table_holds_every_figure_of_every_level_once():
+    found = score(als_table((("svm", 2.0), ("pls", 1.0))))["recipes"]
+    table = figures_table(found)
+    assert len(table) == 2 * (2 * len(METRICS) + 1)
+    assert not table.duplicated(["recipe", "task", "level", "metric"]).any()
+    for row in table.itertuples():
+        levels = found[row.recipe]["tasks"][row.task]
+        held = levels[row.metric] if row.metric == "mean_within_patient_accuracy" else levels[row.level][row.metric]
+        told = [None if np.isnan(v) else v for v in (row.estimate, row.low, row.high)]
+        assert told == [held["estimate"], held["low"], held["high"]]
+        assert pd.isna(row.method) == ("method" not in held)
+        assert pd.isna(row.method) or row.method == held["method"]
+
+
+def test_the_table_leaves_out_a_level_without_figures():
+    table = figures_table(score(smears_table(), SMEARS)["recipes"])
+    assert set(table["task"]) == {"malignancy", "malignancy/leaves", "subtype"}
+    assert set(table["level"]) == {"sample"}

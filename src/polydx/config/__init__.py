@@ -40,7 +40,8 @@ from polydx.config.study import (
     TaskConfig,
 )
 from polydx.config.validation import MetricName, PrimaryConfig, SplitName, ValidationConfig
-from polydx.config.whole import Config
+from polydx.config.variants import merge_patch
+from polydx.config.whole import Config, VariantConfig
 
 __all__ = [
     "ALL_TASKS",
@@ -80,5 +81,7 @@ __all__ = [
     "TrainingConfig",
     "Unfreeze",
     "ValidationConfig",
+    "VariantConfig",
+    "merge_patch",
     "with_members",
 ]

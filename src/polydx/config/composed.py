@@ -77,10 +77,10 @@ class MemberReference(Strict):
     recipe: str
 
 
-def _refuse_odd_names(names: Iterable[str]) -> None:
+def _refuse_odd_names(names: Iterable[str], what: str = "recipe") -> None:
     odd = [name for name in names if not name.replace("-", "").replace("_", "").isalnum()]
     if odd:
-        raise ValueError(f"recipe name {odd[0]!r}: use letters, digits, '-' and '_' (it names folders)")
+        raise ValueError(f"{what} name {odd[0]!r}: use letters, digits, '-' and '_' (it names folders)")
 
 
 def _as_members(found: Any) -> Any:

@@ -173,6 +173,11 @@ class PretrainConfig(FitConfig):
     augmentation: Steps | None = Field(None, description="what makes two views; the recipe's own if left out")
     seed: int = Field(0, ge=0, description="of a pretraining on another study, which is the same in every fold")
 
+    @property
+    def gives_answers(self) -> bool:
+        """Whether the pretrained network has heads for the classes of another study."""
+        return self.method == "supervised" and self.study is not None
+
     @model_validator(mode="before")
     @classmethod
     def _named_study(cls, found: Any) -> Any:
@@ -195,7 +200,8 @@ class NetworkConfig(RecipeBase):
     """A backbone a modality, a neck, fusion, and one head a task.
 
     `freeze` names what keeps its weights: `raman.stem`, or `raman` for the whole backbone. `head: mapped` fits no
-    network: the classes that the source network of `init` knows are mapped to those of the task.
+    network: the classes that the source network knows, of `init` or of a supervised `pretrain` on another study, are
+    mapped to those of the task.
     """
 
     kind: Literal["network"]
@@ -215,6 +221,10 @@ class NetworkConfig(RecipeBase):
 
     @model_validator(mode="after")
     def _one_source(self) -> NetworkConfig:
-        if self.head == "mapped" and (self.init is None or self.pretrain is not None):
-            raise ValueError("`head: mapped` uses a network as it is: give `init: {from: ...}`, and no `pretrain`")
+        if self.head == "mapped" and (self.init is None) == (self.pretrain is None):
+            raise ValueError("`head: mapped` uses a network as it is: give either `init: {from: ...}` or `pretrain`")
+        if self.head == "mapped" and self.pretrain is not None and not self.pretrain.gives_answers:
+            raise ValueError(
+                "`head: mapped` needs a network that answers: `pretrain: {method: supervised, dataset: NAME}`"
+            )
         return self

@@ -20,12 +20,35 @@ from polydx.config.study import StudyConfig
 from polydx.config.validation import ValidationConfig
 
 
+class VariantConfig(Strict):
+    """A change of the study.yaml it stands in: keys to change, null for those to take away."""
+
+    study: dict[str, Any] = Field(default_factory=dict)
+    recipes: dict[str, dict[str, Any] | None] = Field(default_factory=dict)
+    validation: dict[str, Any] = Field(default_factory=dict)
+
+
 class Config(Strict):
-    """A whole study.yaml."""
+    """A whole study.yaml.
+
+    Attributes:
+        study: the data.
+        recipes: what is fitted.
+        validation: how it is judged.
+        variants: name -> change of the three above, each a run of its own; see `polydx.config.variants`.
+    """
 
     study: StudyConfig
     recipes: dict[str, RecipeConfig] = Field(default_factory=dict)
     validation: ValidationConfig = ValidationConfig()
+    variants: dict[str, VariantConfig] = Field(default_factory=dict)
+
+    @field_validator("variants")
+    @classmethod
+    def _plain_variants(cls, variants: dict[str, VariantConfig]) -> dict[str, VariantConfig]:
+        """Variants become folder names."""
+        _refuse_odd_names(variants, "variant")
+        return variants
 
     @field_validator("recipes")
     @classmethod

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from polydx.config import StudyConfig
 from polydx.datasets.als_saliva import load_als_saliva
@@ -15,7 +16,7 @@ from polydx.datasets.breast_us import load_breast_us
 from polydx.datasets.covid_saliva import load_covid_saliva
 from polydx.datasets.mouse_colon import load_mouse_colon
 from polydx.datasets.own import load_own
-from polydx.datasets.simulated import simulate_cohort
+from polydx.datasets.simulated import Instrument, simulate_cohort
 from polydx.errors import ConfigError, Problem, ReadError
 from polydx.io.config_file import read_config
 from polydx.params import check_params, closest
@@ -67,8 +68,9 @@ class Dataset:
     grouped: bool = False
 
 
-def _simulated(**options: object) -> Study:
-    return simulate_cohort(**options)  # type: ignore[arg-type]  # checked against its signature by `check_params`
+def _simulated(**options: Any) -> Study:
+    """Draw the cohort; the options are checked against its signature by `_checked_options`."""
+    return simulate_cohort(**options)
 
 
 UNLICENSED = "no licence is stated in the repository: for use, cite it; for redistribution, ask its authors"
@@ -203,11 +205,21 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "polydx"
 
 
-def _checked_options(name: str, dataset: Dataset, options: dict[str, object]) -> dict[str, object]:
+def _checked_options(name: str, dataset: Dataset, options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options as the reader takes them.
+
+    Raises:
+        ConfigError: listing every one that it does not take.
+    """
     target = dataset.load if dataset.local else simulate_cohort
     given = {"folder": Path()} if dataset.local else {}
     hidden = ("group",) if dataset.grouped else ()
-    problems = check_params(target, {**options, **given}, f"study.options of '{name}'", hidden)
+    where, options = f"study.options of '{name}'", dict(options)
+    problems, instrument = [], options.get("instrument")
+    if not dataset.local and isinstance(instrument, dict):  # as a YAML writes it
+        problems = check_params(Instrument, instrument, f"{where}.instrument")
+        options["instrument"] = None if problems else Instrument(**instrument)
+    problems += check_params(target, {**options, **given}, where, hidden)
     if problems:
         raise ConfigError(f"wrong options for dataset '{name}'", problems)
     return options

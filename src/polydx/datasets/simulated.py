@@ -8,6 +8,7 @@ Shapes: `P` patients, `S` spectra of a patient, `N = P S` samples, `K` component
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -62,6 +63,7 @@ def simulate_cohort(
     patient_sd: float = 0.15,
     centres: int = 3,
     instrument: Instrument | None = None,
+    name: str = "simulated-tumour",
 ) -> Study:
     """Draw the study 'simulated-tumour': T stage, N stage and grade of patients, each with several Raman spectra.
 
@@ -80,6 +82,8 @@ def simulate_cohort(
         patient_sd: standard deviation of log concentrations between patients of the same classes.
         centres: number of centres, each with an axis error of its own.
         instrument: background and noise; the default `Instrument()` if not given.
+        name: of the study, and in front of its patients' ids; no number depends on it. Where two cohorts meet, as in
+            pretraining, each needs its own, for two patients of one id are taken for one person.
 
     Returns:
         Study of N = P S samples, modality `raman` in counts, patient-level ordinal tasks `t_stage` (7 classes),
@@ -88,7 +92,7 @@ def simulate_cohort(
     Raises:
         ConfigError: listing every argument out of its range.
     """
-    design = _Design("simulated-tumour", TUMOUR, patients, spectra_per_patient, seed, points, missing_labels)
+    design = _Design("simulated-tumour", name, TUMOUR, patients, spectra_per_patient, seed, points, missing_labels)
     return _simulate(design, effect, patient_sd, centres, instrument or Instrument())
 
 
@@ -105,19 +109,27 @@ def simulate_two_class(
 ) -> Study:
     """Draw the study 'simulated-two-class': patient-level task `disease` (control, disease), half of the patients each.
 
-    Arguments and guarantees are those of `simulate_cohort`; at least 6 patients, and every patient is labelled.
+    Arguments and guarantees are those of `simulate_cohort`, but for `name`; at least 6 patients, and every patient is
+    labelled.
 
     Raises:
         ConfigError: listing every argument out of its range.
     """
-    design = _Design("simulated-two-class", TWO_CLASS, patients, spectra_per_patient, seed, points, 0.0)
+    kind = "simulated-two-class"
+    design = _Design(kind, kind, TWO_CLASS, patients, spectra_per_patient, seed, points, 0.0)
     return _simulate(design, effect, patient_sd, centres, instrument or Instrument())
 
 
 @dataclass(frozen=True)
 class _Design:
-    """The sizes of a cohort, and what is asked about its patients."""
+    """The sizes of a cohort, and what is asked about its patients.
 
+    Attributes:
+        kind: which cohort it is; part of every random stream.
+        name: what the study is called.
+    """
+
+    kind: str
     name: str
     questions: Mapping[str, _Question]
     patients: int
@@ -128,7 +140,7 @@ class _Design:
 
     def streams(self) -> dict[str, np.random.Generator]:
         """Return one generator an aspect, independent of each other and of other cohorts with the same seed."""
-        roots = np.random.SeedSequence([self.seed, *self.name.encode()]).spawn(len(ASPECTS))
+        roots = np.random.SeedSequence([self.seed, *self.kind.encode()]).spawn(len(ASPECTS))
         return {aspect: np.random.default_rng(root) for aspect, root in zip(ASPECTS, roots, strict=True)}
 
 
@@ -219,9 +231,15 @@ def _check(design: _Design, effect: float, patient_sd: float, centres: int, inst
         ("patient_sd", patient_sd, 0.0, 2.0),
         *((f"instrument.{name}", getattr(instrument, name), *limits) for name, limits in LIMITS.items()),
     ]
-    problems = [*_outside(wholes, whole=True), *_outside(reals, whole=False)]
+    problems = [*_outside(wholes, whole=True), *_outside(reals, whole=False), *_misnamed(design.name)]
     if problems:
-        raise ConfigError(f"{counted(len(problems), 'argument')} of '{design.name}' out of range", problems)
+        raise ConfigError(f"{counted(len(problems), 'argument')} of '{design.kind}' out of range", problems)
+
+
+def _misnamed(name: object) -> Iterator[Problem]:
+    """Yield a problem for a name that cannot stand in front of a patient's id, or name a run folder."""
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+        yield Problem("name", f"expected letters, digits, '-' and '_', found {name!r}")
 
 
 def _outside(rows: Iterable[tuple[str, float, float, float]], *, whole: bool) -> Iterator[Problem]:

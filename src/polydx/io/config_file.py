@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from polydx.config import Config
+from polydx.config import Config, merge_patch
 from polydx.errors import ConfigError, Problem, counted
 from polydx.params import closest
 
@@ -43,12 +43,40 @@ def read_config(path: str | Path) -> Config:
     Raises:
         ConfigError: the file is missing, no YAML, or holds unknown keys or wrong values; all are listed.
     """
-    path = Path(path)
+    return _whole(Path(path))[0]
+
+
+def read_variants(path: str | Path) -> dict[str, Config]:
+    """Return name -> checked content of every variant of a study.yaml, in its order; none if it has no `variants:`.
+
+    Raises:
+        ConfigError: as `read_config`, or a variant that would be wrong as a study.yaml of its own; all are listed.
+    """
+    config, content, lines = _whole(Path(path))
+    plain = {key: value for key, value in content.items() if key != "variants"}
+    found: dict[str, Config] = {}
+    problems: list[Problem] = []
+    for name in config.variants:
+        changed = {key: value for key, value in content["variants"][name].items() if value is not None}
+        try:
+            found[name] = Config.model_validate(merge_patch(plain, changed))
+        except ValidationError as error:
+            own = {key[2:]: line for key, line in lines.items() if key[:2] == ("variants", name)}
+            located = (_problem(e, lines | own) for e in error.errors())
+            problems += [Problem(f"variants.{name}: {p.where}", p.what) for p in located]
+    if problems:
+        problems = list(dict.fromkeys(problems))
+        raise ConfigError(f"{counted(len(problems), 'problem')} in the variants of {path}", problems)
+    return found
+
+
+def _whole(path: Path) -> tuple[Config, dict[str, Any], dict[KeyPath, int]]:
+    """Return the checked content of a study.yaml, the content as it stands, and the line of every key."""
     if not path.is_file():
         raise ConfigError(f"no study file {path}: give a study.yaml (see `polydx run --help`)")
     content, lines = _parse(path)
     try:
-        return Config.model_validate(content)
+        return Config.model_validate(content), content, lines
     except ValidationError as error:
         problems = list(dict.fromkeys(_problem(e, lines) for e in error.errors()))
         raise ConfigError(f"{counted(len(problems), 'problem')} in {path}", problems) from None
@@ -56,7 +84,8 @@ def read_config(path: str | Path) -> Config:
 
 def to_yaml(config: Config) -> str:
     """Return the resolved configuration, defaults written out; `null` only where it overrules a default."""
-    content = config.model_dump(mode="json", exclude=_idle_nulls(config))
+    left_out = _idle_nulls(config) | ({} if config.variants else {"variants": True})
+    content = config.model_dump(mode="json", exclude=left_out)
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
 
 

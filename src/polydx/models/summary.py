@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -26,8 +27,13 @@ class Summary:
     multiply_adds: int
 
 
-def summarise(module: nn.Module, shape: tuple[int, ...]) -> Summary:
-    """Measure a module on one input of `shape`, (C, L) or (C, H, W)."""
+def summarise(module: nn.Module, shape: tuple[int, ...] | Mapping[str, tuple[int, ...]]) -> Summary:
+    """Measure a module on one sample.
+
+    Args:
+        module: a backbone, or a network.
+        shape: of its input, (C, L) or (C, H, W); of a network, modality -> shape.
+    """
     counts: list[int] = []
 
     def count(layer: nn.Module, _: tuple[Tensor, ...], output: Any) -> None:
@@ -39,7 +45,11 @@ def summarise(module: nn.Module, shape: tuple[int, ...]) -> Summary:
     try:
         # Gradients stay on: without them, torch's encoder layers take a fused path that calls none of their parts.
         with torch.enable_grad():
-            module(torch.zeros(1, *shape))
+            module(
+                {name: torch.zeros(1, *own) for name, own in shape.items()}
+                if isinstance(shape, Mapping)
+                else torch.zeros(1, *shape)
+            )
     finally:
         module.train(training)
         for hook in hooks:

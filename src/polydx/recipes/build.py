@@ -36,7 +36,11 @@ _ADAPTER: TypeAdapter[AnyConfig] = TypeAdapter(RecipeConfig)
 
 
 def build_recipes(
-    configs: Mapping[str, Any], study: Study, threads: int = 1, data: str | Path | None = None
+    configs: Mapping[str, Any],
+    study: Study,
+    threads: int = 1,
+    data: str | Path | None = None,
+    store: Path | None = None,
 ) -> dict[str, Recipe]:
     """Return name -> recipe, checked against the study before anything is fitted.
 
@@ -45,13 +49,14 @@ def build_recipes(
         study: what they will be fitted on; its modalities and tasks must fit.
         threads: threads of one fit (part of what makes results repeat to the byte).
         data: folder of the named studies, for recipes that pretrain on one; else `POLYDX_DATA` or the user's cache.
+        store: folder that keeps networks pretrained on another study; without one they are pretrained once a process.
 
     Raises:
         ConfigError: listing every problem of every recipe.
     """
     written = {name: _checked(name, config) for name, config in configs.items()}
     checked = with_members(written)
-    sources = Sources(None if data is None else Path(data))
+    sources = Sources(None if data is None else Path(data), store)
     problems = [
         p
         for name, config in checked.items()

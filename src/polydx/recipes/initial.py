@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -46,6 +47,13 @@ class Source:
         """Whom the weights have seen, as far as they say."""
         manifest = None if self.fitted is None else self.fitted.manifest
         return Seen(unknown=(str(self.path),)) if manifest is None else manifest.seen
+
+    def digest(self) -> str:
+        """Return a hash of the weights."""
+        found = hashlib.sha256()
+        for key, value in sorted(self.state.items()):
+            found.update(key.encode() + value.contiguous().numpy().tobytes())
+        return found.hexdigest()
 
     def modality(self, name: str, config: NetworkConfig) -> str | None:
         """Return what the source calls the modality `name`: the same, or the only one where both have one."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 
 from polydx.config import NetworkConfig
 from polydx.models.network import Network
-from polydx.recipes.elsewhere import other_study, pretrained_elsewhere
+from polydx.recipes.elsewhere import Pretraining, other_study, pretrained, pretraining_of
 from polydx.recipes.initial import Source, axes_to_take, read_source, source_head
 from polydx.recipes.inputs import study_axes
 from polydx.recipes.loading import load_source
@@ -116,15 +115,19 @@ class NetworkRecipe:
         schema, init = self.schema, self.schema.init
         source = None if init is None else read_source(init)
         steps, scales = channel_steps(schema), None
+        elsewhere = self.pretraining(study)
+        found = None if elsewhere is None else pretrained(elsewhere)
         if source is not None and init is not None:
             own = axes_after(steps, study_axes(study, steps))
             steps = channel_steps(schema, axes_to_take(source, init, schema, own))
             scales = source.scales(schema, {name: len(listed) for name, listed in steps.items()})
+        if found is not None and schema.head == "mapped":
+            scales = found.inputs.scales
         inputs = fit_network_inputs(study, steps, scales)
         tensors, index = inputs.tensors(study)
         rows = tensor_rows(study, tensors, index)
         train, monitor = self._inner(study, rows, index, seed)
-        plan = self._plan(study, rows, source, seed)
+        plan = self._plan(study, rows, source, found, seed)
         network = planned_network(plan)
         fitted = FittedNetwork(inputs, network, plan, self.threads)
         before = Seen()
@@ -132,26 +135,35 @@ class NetworkRecipe:
             fitted.notes += load_source(network, source, init, schema)
             before = source.seen
         if schema.pretrain is not None:
-            before = before | self._pretrain(fitted, train, study, seed)
+            before = before | self._pretrain(fitted, train, study, seed, found)
         if before.simulated and not study.simulated:
             fitted.notes.append("the weights it starts from were fitted on SIMULATED data")
         fitted.manifest = manifest_of("init" if schema.head == "mapped" else "fit", study, self.modalities, before)
         network.eval()
         return Start(fitted, train, monitor, index)
 
-    def _pretrain(self, fitted: FittedNetwork, rows: TensorSet, study: Study, seed: int) -> Seen:
-        """Pretrain on the rows to learn from, or on another study, and take the weights over."""
+    def pretraining(self, study: Study) -> Pretraining | None:
+        """Return the pretraining on another study that a fit on `study` starts from, if there is one."""
+        schema = self.schema
+        if schema.pretrain is None or schema.pretrain.study is None:
+            return None
+        axes = study_axes(study, self.modalities)
+        return pretraining_of(schema, self.sources, axes, self.threads)
+
+    def _pretrain(
+        self, fitted: FittedNetwork, rows: TensorSet, study: Study, seed: int, found: FittedNetwork | None
+    ) -> Seen:
+        """Take over the weights pretrained on another study, or pretrain on the rows to learn from."""
         schema, before = self.schema, Seen()
-        if schema.pretrain is not None and schema.pretrain.study is not None:
-            axes = study_axes(study, self.modalities)
-            found = pretrained_elsewhere(schema, self.sources, axes, self.threads)
+        if found is not None:
             network, history, notes = found.network, found.history, found.notes
             before = Seen() if found.manifest is None else found.manifest.seen
         else:
             augment = augmentation_of_views(schema, rows, fitted.inputs.known)
             with limited_threads(self.threads):
                 network, _, history, notes = pretrained_network(rows, schema, study.tasks, augment, seed)
-        load_into(fitted.network, network.state_dict(), _shared_parts(fitted.network))
+        shared = _shared_parts(fitted.network) + (["heads"] if schema.head == "mapped" else [])
+        load_into(fitted.network, network.state_dict(), shared)
         fitted.history += history
         fitted.notes += notes
         return before
@@ -198,11 +210,15 @@ class NetworkRecipe:
         held_out = np.isin(index.sample_of_row, split.test)
         return take_rows(rows, torch.from_numpy(~held_out)), take_rows(rows, torch.from_numpy(held_out))
 
-    def _plan(self, study: Study, rows: TensorSet, source: Source | None, seed: int) -> Plan:
+    def _plan(
+        self, study: Study, rows: TensorSet, source: Source | None, elsewhere: FittedNetwork | None, seed: int
+    ) -> Plan:
         shapes = {name: tuple(x.shape[1:]) for name, x in rows.inputs.items()}
         heads = planned_heads(self.schema, study.tasks)
         if self.schema.head == "mapped" and source is not None:
             heads = source_head(source, self.schema)
+        elif self.schema.head == "mapped" and elsewhere is not None:
+            heads = dict(elsewhere.plan["heads"])
         return network_plan(self.schema, shapes, heads, seed)
 
 
@@ -237,10 +253,7 @@ def origins(config: NetworkConfig, sources: Sources) -> dict[str, Any]:
     """Return digests of what a recipe takes from elsewhere: the weights of `init`, and another study to pretrain on."""
     found: dict[str, Any] = {}
     if config.init is not None:
-        digest = hashlib.sha256()
-        for key, value in sorted(read_source(config.init).state.items()):
-            digest.update(key.encode() + value.contiguous().numpy().tobytes())
-        found["init_digest"] = digest.hexdigest()
+        found["init_digest"] = read_source(config.init).digest()
     if config.pretrain is not None and config.pretrain.study is not None:
         found["pretrain_digest"] = other_study(config, sources).fingerprint()
     return found

@@ -27,6 +27,7 @@ from polydx.training.losses import (
     LearnedTaskWeights,
     Loss,
     OrdinalCrossEntropy,
+    SoftLabels,
     TaskWeights,
     balanced_class_weights,
 )
@@ -162,6 +163,16 @@ def _ordinal(spread: Annotated[float, Field(gt=0)] = 0.5) -> Maker:
     return make
 
 
+def _soft_label(targets: list[list[Annotated[float, Field(ge=0, le=1)]]]) -> Maker:
+    def make(task: Task, weights: Weights) -> Loss:
+        count = len(task.classes)
+        if [len(row) for row in targets] != [count] * count or not np.allclose(np.sum(targets, axis=1), 1):
+            raise ConfigError(f"the targets of soft_label must be {count} rows of {count} probabilities that sum to 1")
+        return SoftLabels(targets, class_weights=weights)
+
+    return make
+
+
 def _binary(positive_weight: Annotated[float, Field(gt=0)] | None = None) -> Maker:
     def make(task: Task, weights: Weights) -> Loss:
         if len(task.classes) != 2:
@@ -176,6 +187,7 @@ LOSSES: dict[str, Callable[..., Maker]] = {
     "cross_entropy": _cross_entropy,
     "focal": _focal,
     "ordinal": _ordinal,
+    "soft_label": _soft_label,
     "binary": _binary,
 }
 """Name -> its options -> a function of task and class weights."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from polydx.config import NetworkConfig, PretrainConfig, Step, TrainingConfig
-from polydx.errors import ConfigError, Problem
+from polydx.errors import BundleError, ConfigError, Problem
 from polydx.io.atomic import replacing
 from polydx.models.network import Network
 from polydx.recipes.initial import read_source
@@ -31,6 +31,7 @@ from polydx.training.loop import Augment, History, fit
 from polydx.training.pretrain import COLLAPSED, ContrastiveOptions, fit_contrastive
 from polydx.training.tensors import TensorSet
 from polydx.training.threads import limited_threads
+from polydx.training.weights import read_weights
 
 Axes = Mapping[str, NDArray[np.float64]]
 
@@ -58,7 +59,7 @@ def pretrain(study: Study, config: NetworkConfig, seed: int, threads: int = 1) -
     inputs = fit_network_inputs(study, channel_steps(config))
     tensors, index = inputs.tensors(study)
     rows = tensor_rows(study, tensors, index)
-    augment = fit_augmentation(_views(wanted, config), rows.inputs, inputs.known)
+    augment = fit_augmentation(views_of(wanted, config), rows.inputs, inputs.known)
     with limited_threads(threads):
         network, plan, history, notes = pretrained_network(rows, config, study.tasks, augment, seed)
     before = Seen() if config.init is None else read_source(config.init).seen
@@ -69,8 +70,9 @@ def pretrain(study: Study, config: NetworkConfig, seed: int, threads: int = 1) -
 def save_pretrained(path: Path, fitted: FittedNetwork) -> None:
     """Write a pretrained network as one safetensors file.
 
-    Its metadata hold `model` as JSON: architecture, preprocessing, and under `manifest` the method, the study, axes and
-    steps, and the patients and content hashes seen. The same network gives the same bytes.
+    Its metadata hold `model` as JSON: architecture, preprocessing, the `history` of the fit and its `notes`, and under
+    `manifest` the method, the study, axes and steps, and the patients and content hashes seen. The same network gives
+    the same bytes.
     """
     from safetensors.numpy import save_file
 
@@ -78,10 +80,27 @@ def save_pretrained(path: Path, fitted: FittedNetwork) -> None:
     axes = {name: None if axis is None else axis.tolist() for name, axis in fitted.inputs.axes.items()}
     steps = {name: found["steps"] for name, found in described["inputs"].items()}
     described["manifest"] = {"schema": 1, **(described["manifest"] or {}), "axes": axes, "preprocessing": steps}
+    described |= {"history": fitted.history, "notes": fitted.notes}
     # One entry, for the file keeps several in no order; its keys as they come, in the order of the fused vector.
     metadata = {"model": json.dumps(described)}
     with replacing(path) as temporary:
         save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, temporary, metadata=metadata)
+
+
+def load_pretrained(path: Path) -> FittedNetwork:
+    """Return what `save_pretrained` wrote.
+
+    Raises:
+        ReadError, BundleError: the file is not there, damaged, or holds something else.
+    """
+    state, metadata = read_weights(path)
+    try:
+        described = json.loads(metadata["model"])
+        fitted = FittedNetwork.from_state(described, {name: value.numpy() for name, value in state.items()})
+        fitted.history, fitted.notes = described["history"], described["notes"]
+    except (KeyError, ValueError, RuntimeError) as error:
+        raise BundleError(f"{path} holds no network that polydx has pretrained: {error}") from None
+    return fitted
 
 
 def pretrained_network(
@@ -137,7 +156,7 @@ def augmentation_of_views(
     config: NetworkConfig, rows: TensorSet, known: Mapping[str, NDArray[np.float64] | None]
 ) -> dict[str, Augment]:
     """Return the transforms that make the views of a pretraining, fitted on its rows."""
-    return fit_augmentation(_views(section_of(config), config), rows.inputs, known)
+    return fit_augmentation(views_of(section_of(config), config), rows.inputs, known)
 
 
 def pretrain_problems(
@@ -148,7 +167,7 @@ def pretrain_problems(
     if wanted.task is not None and (wanted.task not in tasks or wanted.method == "simclr"):
         what = f"'{wanted.task}' is none of {', '.join(tasks)}" if wanted.task not in tasks else "simclr uses no labels"
         found.append(Problem(f"{where}.task", what))
-    if wanted.method != "supervised" and not any(_views(wanted, config).values()):
+    if wanted.method != "supervised" and not any(views_of(wanted, config).values()):
         found.append(
             Problem(f"{where}.augmentation", "two views of a sample need one: `augmentation: {MODALITY: [...]}`")
         )
@@ -164,7 +183,8 @@ def pretrain_problems(
     return found
 
 
-def _views(wanted: PretrainConfig, config: NetworkConfig) -> Mapping[str, list[Step]]:
+def views_of(wanted: PretrainConfig, config: NetworkConfig) -> Mapping[str, list[Step]]:
+    """Return the augmentation of a pretraining: its own, else the recipe's."""
     return config.augmentation if wanted.augmentation is None else wanted.augmentation
 
 

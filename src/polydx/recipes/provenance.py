@@ -102,14 +102,16 @@ def seen(recipe: Any) -> Seen:
     """Return what the weights that a recipe starts from have seen, its parts' included; nothing for most recipes.
 
     Args:
-        recipe: any recipe; one that starts from weights has a method `seen_before`, one made of others has `recipe` or
-            `members`.
+        recipe: any recipe; one that starts from weights has a method `seen_before`.
     """
     found = recipe.seen_before() if hasattr(recipe, "seen_before") else Seen()
-    members = getattr(recipe, "members", ())
-    parts = list(members.values() if isinstance(members, Mapping) else members)
-    if hasattr(recipe, "recipe"):
-        parts.append(recipe.recipe)
-    for part in parts:
+    for part in parts_of(recipe):
         found = found | seen(part)
     return found
+
+
+def parts_of(recipe: Any) -> list[Any]:
+    """Return the recipes that a recipe is made of: its `members`, its `recipe`, its `network`; most have none."""
+    members = getattr(recipe, "members", ())
+    parts = list(members.values() if isinstance(members, Mapping) else members)
+    return parts + [getattr(recipe, name) for name in ("recipe", "network") if hasattr(recipe, name)]

@@ -16,9 +16,12 @@ class Sources:
 
     Attributes:
         data: folder of the named studies; `POLYDX_DATA` or the user's cache if None.
+        store: folder in which networks pretrained on other studies are kept and found again; None to keep them in
+            memory alone.
     """
 
     data: Path | None = None
+    store: Path | None = None
 
     def load(self, config: StudyConfig) -> Study:
         """Return a study, the same object for the same description.

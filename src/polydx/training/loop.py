@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from polydx.augmentation.mixing import mix_within
 from polydx.errors import ConfigError, StudyError
 from polydx.models.network import Network
-from polydx.models.seeding import seeded
 from polydx.training.freezing import Unfreezing, layers_from_the_top, train_mode
 from polydx.training.losses import CrossEntropy, LearnedTaskWeights, Loss, TaskWeights, multitask_loss
 from polydx.training.monitor import monitor_losses
@@ -83,77 +82,118 @@ def fit(
         StudyError: fewer than two labelled rows, no labelled monitor row, or a label beyond the classes of its head.
         ConfigError: every parameter is frozen, or the loss stopped being a finite number.
     """
-    options = options or TrainingOptions()
-    losses = {task: CrossEntropy() for task in network.tasks} | dict(losses or {})
-    _check_labels(network, train, "training", least=2)
-    if monitor is not None:
-        _check_labels(network, monitor, "monitor", least=1)
-    run = _Fit(network, train, options, seed, losses, task_weights, augment or {})
-    best, best_weights = inf, None
-    history = History()
-    with seeded(run.streams.dropout):
-        for epoch in range(options.epochs):
-            row = {"epoch": float(epoch), **run.train_epoch(epoch)}
-            if monitor is not None:
-                row |= monitor_losses(run.module, monitor, losses, run.device)
-            _check_finite(row, epoch)
-            history.epochs.append(row)
-            if logger is not None:
-                logger.scalars(epoch, row)
-            if on_epoch is not None:
-                on_epoch(epoch, row)
-            if monitor is None or row["monitor"] < best:
-                best, history.best_epoch = row.get("monitor", inf), epoch
-                best_weights = _copy(network) if monitor is not None else None
-            elif options.patience and epoch - max(history.best_epoch, run.last_change) >= options.patience:
-                break
-    if best_weights is not None:
-        network.load_state_dict(best_weights)
-    network.eval()
-    return history
+    run = Fit(network, train, monitor, options, seed=seed, losses=losses, task_weights=task_weights, augment=augment)
+    while not run.finished:
+        epoch = len(run.history.epochs)
+        row = run.epoch()
+        if logger is not None:
+            logger.scalars(epoch, row)
+        if on_epoch is not None:
+            on_epoch(epoch, row)
+    return run.finish()
 
 
-class _Fit:
-    """One fit under way: its rows, optimiser, schedule and random streams."""
+class Fit:
+    """One fit under way, an epoch at a time.
+
+    Batches, schedule, early stopping and every random stream belong to the fit: several of them may take turns, and
+    each gives what it gives alone.
+
+    Args:
+        network: as in `fit`, and so are the others.
+        train: rows to learn from.
+        monitor: rows that choose the best epoch.
+        options: the knobs.
+        seed: of the batches, the augmentation and the dropout.
+        losses: task -> loss.
+        task_weights: task -> weight, or learned weights.
+        augment: modality -> random transform of each training batch.
+
+    Attributes:
+        history: of the epochs so far.
+
+    Raises:
+        StudyError, ConfigError: as in `fit`.
+    """
 
     def __init__(
         self,
         network: Network,
         train: TensorSet,
-        options: TrainingOptions,
+        monitor: TensorSet | None = None,
+        options: TrainingOptions | None = None,
+        *,
         seed: int,
-        losses: Mapping[str, Loss],
-        task_weights: TaskWeights | None,
-        augment: Mapping[str, Augment],
+        losses: Mapping[str, Loss] | None = None,
+        task_weights: TaskWeights | None = None,
+        augment: Mapping[str, Augment] | None = None,
     ) -> None:
         from lightning_fabric import Fabric
 
+        self.options = options = options or TrainingOptions()
+        self.losses = {task: CrossEntropy() for task in network.tasks} | dict(losses or {})
+        _check_labels(network, train, "training", least=2)
+        if monitor is not None:
+            _check_labels(network, monitor, "monitor", least=1)
+        if not any(p.requires_grad for p in network.parameters()):
+            raise ConfigError("every parameter of the network is frozen, so there is nothing to fit")
         self.fabric = Fabric(accelerator=options.accelerator, devices=1, precision=options.precision)
         self.device: torch.device = self.fabric.device
         self.streams: Streams = streams(seed, self.device)
-        self.options, self.losses, self.augment = options, losses, augment
-        for part in (*losses.values(), task_weights):
+        self.network, self.monitor, self.augment, self.task_weights = network, monitor, augment or {}, task_weights
+        for part in (*self.losses.values(), task_weights):
             if isinstance(part, nn.Module):
                 part.to(self.device)
-        if not any(p.requires_grad for p in network.parameters()):
-            raise ConfigError("every parameter of the network is frozen, so there is nothing to fit")
-        self.task_weights = task_weights
         self.module: Any
         self.module, self.optimiser = self.fabric.setup(network, _optimiser(network, task_weights, options))
-        self.network = network
         # After the optimiser, which has to know the stages that will learn later.
         self.unfreezing = Unfreezing(network, options.unfreeze_every) if options.unfreeze_every else None
         self.rows = _labelled_rows(network, train)
         self.chances = row_weights(take_rows(train, self.rows), options.oversample)
         self.train = train.to(self.device)
         self.groups = label_groups(self.train)
+        self.history = History()
+        self._best = inf
+        self._best_weights: dict[str, Tensor] | None = None
 
     @property
-    def last_change(self) -> int:
-        """Epoch in which a stage started to learn; patience counts from there."""
-        return 0 if self.unfreezing is None else self.unfreezing.last
+    def finished(self) -> bool:
+        """Whether all epochs have run, or the monitor stayed worse for too long."""
+        done, patience = len(self.history.epochs), self.options.patience
+        if done >= self.options.epochs:
+            return True
+        if not done or not patience or self.monitor is None:
+            return False
+        # Patience counts anew from the epoch in which a stage started to learn.
+        changed = 0 if self.unfreezing is None else self.unfreezing.last
+        return done - 1 > self.history.best_epoch and done - 1 - max(self.history.best_epoch, changed) >= patience
 
-    def train_epoch(self, epoch: int) -> dict[str, float]:
+    def epoch(self) -> dict[str, float]:
+        """Run one epoch and return its row of the history.
+
+        Raises:
+            ConfigError: the loss stopped being a finite number.
+        """
+        number = len(self.history.epochs)
+        with self.streams.dropout.borrowed():
+            row = {"epoch": float(number), **self._train(number)}
+            if self.monitor is not None:
+                row |= monitor_losses(self.module, self.monitor, self.losses, self.device)
+        _check_finite(row, number)
+        self.history.epochs.append(row)
+        if self.monitor is None or row["monitor"] < self._best:
+            self._best, self.history.best_epoch = row.get("monitor", inf), number
+            self._best_weights = _copy(self.network) if self.monitor is not None else None
+        return row
+
+    def finish(self) -> History:
+        """Give the network its best weights, leave it in evaluation mode, and return the history."""
+        if self._best_weights is not None:
+            self.network.load_state_dict(self._best_weights)
+        self.network.eval()
+        return self.history
+
+    def _train(self, epoch: int) -> dict[str, float]:
         """Take one pass over the training rows; return the learning rate and the mean losses."""
         if self.unfreezing is not None:
             self.unfreezing.begin(epoch)
@@ -215,6 +255,10 @@ def _check_labels(network: Network, rows: TensorSet, which: str, *, least: int) 
         if labels.ndim == 1 and highest >= max(classes, 2):
             raise StudyError(
                 f"task {task!r} of the {which} rows has the class code {highest}, its head {classes} classes"
+            )
+        if labels.ndim == 2 and labels.shape[1] != classes:
+            raise StudyError(
+                f"task {task!r} of the {which} rows has probabilities of {labels.shape[1]} classes, its head {classes}"
             )
     found = len(_labelled_rows(network, rows))
     if found < least:

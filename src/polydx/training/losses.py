@@ -39,7 +39,32 @@ class CrossEntropy(nn.Module):
         return loss
 
 
-class OrdinalCrossEntropy(nn.Module):
+class SoftLabels(nn.Module):
+    """Cross-entropy against a distribution over the classes for each class.
+
+    For labels that are known to be doubtful: row k says what a label k is worth, such as how often experts who look
+    again find each class where one of them wrote k.
+
+    Args:
+        targets: (K, K) probabilities, one row a class, each summing to 1.
+        class_weights: (K,) weight of each class; a row counts by the weight of its class.
+    """
+
+    targets: Tensor
+    class_weights: Tensor | None
+
+    def __init__(self, targets: ArrayLike, class_weights: ArrayLike | None = None) -> None:
+        super().__init__()
+        self.register_buffer("targets", _weights(targets))
+        self.register_buffer("class_weights", _weights(class_weights))
+
+    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return the loss of each row of (n, K) logits with (n,) codes."""
+        loss: Tensor = functional.cross_entropy(logits, self.targets[labels].to(logits.dtype), reduction="none")
+        return loss if self.class_weights is None else loss * self.class_weights[labels]
+
+
+class OrdinalCrossEntropy(SoftLabels):
     """Cross-entropy against labels that lean towards the neighbouring classes: p(k) ~ exp(-|k - label| / spread).
 
     Reference: Diaz & Marathe (2019), CVPR, equation 4, with the absolute distance.
@@ -50,20 +75,10 @@ class OrdinalCrossEntropy(nn.Module):
         class_weights: (K,) weight of each class.
     """
 
-    targets: Tensor
-    class_weights: Tensor | None
-
     def __init__(self, classes: int, spread: float = 0.5, class_weights: ArrayLike | None = None) -> None:
-        super().__init__()
         steps = torch.arange(classes)
         distance = (steps[:, None] - steps[None]).abs().float()
-        self.register_buffer("targets", torch.softmax(-distance / spread, dim=1))  # (K, K)
-        self.register_buffer("class_weights", _weights(class_weights))
-
-    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Return the loss of each row of (n, K) logits with (n,) codes."""
-        loss: Tensor = functional.cross_entropy(logits, self.targets[labels].to(logits.dtype), reduction="none")
-        return loss if self.class_weights is None else loss * self.class_weights[labels]
+        super().__init__(torch.softmax(-distance / spread, dim=1), class_weights)
 
 
 class Focal(nn.Module):

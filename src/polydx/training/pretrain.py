@@ -84,7 +84,7 @@ def fit_contrastive(
     with seeded(seed):
         module = ContrastiveNetwork(network, contrastive.hidden, contrastive.width)
         run = _Pretraining(module, rows, options, contrastive, seed, augment)
-    with seeded(run.streams.dropout):
+    with run.streams.dropout.borrowed():
         for epoch in range(options.epochs):
             losses = run.train_epoch(epoch)
             found = probe(module, rows) if isfinite(losses["loss"]) else None

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from polydx.models.seeding import OwnStream
+
 
 @dataclass(frozen=True)
 class Streams:
@@ -16,19 +18,19 @@ class Streams:
     Attributes:
         batches: order of the rows, on the CPU.
         augmentation: on the device of the fit.
-        dropout: seed of torch's global stream inside the fit.
+        dropout: what torch's global stream is inside the fit.
     """
 
     batches: torch.Generator
     augmentation: torch.Generator
-    dropout: int
+    dropout: OwnStream
 
 
 def streams(seed: int, device: torch.device) -> Streams:
     """Derive the streams of a fit from its seed."""
     first, second, third = (int(s.generate_state(1, np.uint64)[0]) for s in np.random.SeedSequence(seed).spawn(3))
     batches, augmentation = torch.Generator(), torch.Generator(device)
-    return Streams(batches.manual_seed(first), augmentation.manual_seed(second), third)
+    return Streams(batches.manual_seed(first), augmentation.manual_seed(second), OwnStream(third))
 
 
 def shuffled_batches(

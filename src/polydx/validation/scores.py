@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 from zlib import crc32
 
@@ -70,6 +70,35 @@ def score_predictions(
         "recipes": {r: {"tasks": _tasks_of(r, scored)} for r in recipes},
         "comparisons": comparisons,
     }
+
+
+def figures_table(recipes: Mapping[str, Any]) -> pd.DataFrame:
+    """Return the figures of all recipes as a table, one row a figure.
+
+    Args:
+        recipes: the `recipes` of metrics.json, or of what `score_predictions` returns.
+
+    Returns:
+        Columns `recipe`, `task`, `level`, `metric`, `estimate`, `low` and `high` (95 %), `method`; NaN where there is
+        no estimate or interval. Figures of single classes (`per_class`) are left out.
+    """
+    rows = [
+        (recipe, task, level, metric, found["estimate"], found.get("low"), found.get("high"), found.get("method"))
+        for recipe, own in recipes.items()
+        for task, levels in own["tasks"].items()
+        for level, metric, found in _figures(levels)
+    ]
+    columns = ["recipe", "task", "level", "metric", "estimate", "low", "high", "method"]
+    return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(["estimate", "low", "high"], np.float64))
+
+
+def _figures(levels: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Yield level, metric and figure of a task."""
+    for level in LEVELS:
+        for metric in METRICS if levels[level] else ():
+            yield level, metric, levels[level][metric]
+    if WITHIN_PATIENT in levels:
+        yield "sample", WITHIN_PATIENT, levels[WITHIN_PATIENT]
 
 
 def _check_primary(primary: Mapping[str, Any] | None, tasks: Mapping[str, Task]) -> None:

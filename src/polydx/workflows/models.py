@@ -1,0 +1,156 @@
+"""Models: fit one on all patients, pretrain, cut features, predict."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+
+from polydx import __version__
+from polydx.datasets.catalogue import build_study
+from polydx.errors import ConfigError
+from polydx.io.config_file import read_config
+from polydx.progress import Progress, Silent
+from polydx.workflows.preparing import narrowed, prepare
+
+
+def train(
+    path: str | Path,
+    *,
+    recipe: str,
+    out: str | Path,
+    data: str | Path | None = None,
+    seed: int = 0,
+    variant: str | None = None,
+    progress: Progress | None = None,
+) -> Path:
+    """Fit one recipe on all patients and write the model as a folder of data.
+
+    Raises:
+        ConfigError: the study has no such recipe.
+    """
+    from polydx.recipes.build import build_recipes
+    from polydx.recipes.protocol import stream_seed
+    from polydx.recipes.store import save_model
+    from polydx.validation.checks import refuse
+
+    progress = progress or Silent()
+    prepared = prepare(path, data=data, recipes=[recipe], variant=variant, progress=progress)
+    refuse(prepared.findings)
+    study, threads = prepared.study, os.cpu_count() or 1
+    built = build_recipes(prepared.config.recipes, study, threads, data)[recipe]
+    progress.say(f"fitting {recipe} on {len(study)} samples of {len(study.patient_codes[1])} patients")
+    fitted = built.fit(study, stream_seed(seed, recipe, -1 % 2**31))
+    for note in fitted.notes:
+        progress.say(note)
+    about = {
+        "polydx": __version__, "study": study.name, "recipe": recipe, "seed": seed, "simulated": study.simulated,
+        "samples": len(study), "patients": len(study.patient_codes[1]),
+    }  # fmt: skip
+    save_model(Path(out), fitted, built, study, about)
+    return Path(out)
+
+
+def pretrain(
+    path: str | Path,
+    *,
+    recipe: str,
+    out: str | Path,
+    data: str | Path | None = None,
+    seed: int = 0,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> tuple[Path, list[str]]:
+    """Pretrain the backbones of a network recipe on all patients of a study, as its `pretrain:` section says.
+
+    Args:
+        path: study.yaml.
+        recipe: a network with a `pretrain:` section.
+        out: the weights file, .safetensors.
+        data: folder of the named studies.
+        seed: of weights, batches and views.
+        threads: of the fit; the number of cores if not given. Another number gives slightly other weights.
+        progress: told how far it is.
+
+    Returns:
+        The weights file, whose manifest names the patients and measurements seen, and what the fit noted.
+
+    Raises:
+        ConfigError: the study has no such recipe, or the recipe is no network.
+    """
+    from polydx.config import NetworkConfig
+    from polydx.recipes.pretrain import pretrain as fit_pretrained
+    from polydx.recipes.pretrain import save_pretrained
+
+    progress = progress or Silent()
+    config = narrowed(read_config(path), [recipe], [])
+    wanted = config.recipes[recipe]
+    if not isinstance(wanted, NetworkConfig):
+        raise ConfigError(f"recipe '{recipe}' is of kind {wanted.kind}; only a network can be pretrained")
+    study = build_study(config.study, Path(path).parent, data)
+    progress.say(f"pretraining {recipe} on {len(study)} samples of {len(study.patient_codes[1])} patients")
+    fitted = fit_pretrained(study, wanted, seed, threads or os.cpu_count() or 1)
+    target = Path(out)
+    save_pretrained(target, fitted)
+    return target, fitted.notes
+
+
+def extract(
+    model: str | Path,
+    path: str | Path,
+    *,
+    stage: str,
+    out: str | Path,
+    pool: Literal["average", "flat"] = "average",
+    recipe: str | None = None,
+    data: str | Path | None = None,
+) -> tuple[Path, tuple[int, int]]:
+    """Write the features of every sample of a study at one stage of a network, as Parquet or CSV.
+
+    Args:
+        model: folder that `train` wrote, weights that `pretrain` wrote, or a run folder.
+        path: study.yaml, or the name of a study.
+        stage: `<modality>.<stage>`, or `embedding`.
+        out: file, .parquet or .csv.
+        pool: mean over the positions of the map, or all of them side by side.
+        recipe: of a run folder with several.
+        data: folder of the named studies.
+
+    Returns:
+        The file, and its samples and features.
+    """
+    from polydx.datasets.catalogue import load_study
+    from polydx.recipes.extract import extract as cut
+    from polydx.recipes.extract import load_network, write_features
+
+    study = load_study(path, data)
+    frame = cut(load_network(Path(model), recipe), study, stage, pool)
+    write_features(frame, Path(out))
+    return Path(out), (len(frame), len(frame.columns) - 2 - len(study.tasks))
+
+
+def predict(model: str | Path, files: Sequence[str | Path], *, progress: Progress | None = None) -> pd.DataFrame:
+    """Predict spectra or images in files with a trained model.
+
+    Args:
+        model: folder that `train` wrote.
+        files: spectra, or images, in any format that can be read; a file may hold several spectra or frames.
+        progress: told how far it is.
+
+    Returns:
+        One row a spectrum or frame (file, row), or with a model of `unit: patient` one row a file, which holds those of
+        one patient (file, spectra or images); and for each task the decision and the probability of each class.
+
+    Raises:
+        BundleError: the folder is no model.
+        ReadError: a file cannot be read or does not cover the model's axis; all are listed.
+        SpectrumError, ImageError: the preprocessing cannot work on a spectrum, such as a constant one, or on an image;
+            all files are listed.
+    """
+    from polydx.recipes.predicting import predict_files
+    from polydx.recipes.store import load_model
+
+    return predict_files(load_model(Path(model)), [Path(f) for f in files], progress or Silent())
