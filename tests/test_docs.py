@@ -111,8 +111,11 @@ def test_a_key_that_is_not_documented_is_noticed():
 
 
 def test_every_preprocessing_step_is_documented_with_its_parameters():
-    from polydx.preprocessing.spectra import STEPS
+    from polydx.preprocessing.images import STEPS as IMAGE_STEPS
+    from polydx.preprocessing.spectra import STEPS as SPECTRA_STEPS
 
+    assert not set(IMAGE_STEPS) & set(SPECTRA_STEPS)
+    STEPS: dict[str, Callable[..., Any]] = {**SPECTRA_STEPS, **IMAGE_STEPS}
     text = page("preprocessing.md")
     sections = {found[1]: found for found in re.finditer(r"^### `(\w+)` \((\w+)\)$", text, flags=re.MULTILINE)}
     assert set(sections) == set(STEPS)
@@ -153,6 +156,7 @@ def test_every_classical_model_is_documented_with_its_defaults():
 
 
 def test_backbones_necks_augmentations_and_losses_are_documented():
+    from polydx.augmentation.images import IMAGE_AUGMENTATIONS
     from polydx.augmentation.spectra import AUGMENTATIONS
     from polydx.models.backbones import BACKBONES
     from polydx.models.fusion import FUSIONS
@@ -171,6 +175,11 @@ def test_backbones_necks_augmentations_and_losses_are_documented():
         assert re.findall(r"`(\w+)`", necks[name]) == list(options), name
     amounts = {code(c[0]): float(c[1].split("`")[1]) for c in rows_below(text, text.index("### Augmentation"))}
     assert amounts == {name: found.default for name, found in AUGMENTATIONS.items()}
+    for name, found in IMAGE_AUGMENTATIONS.items():
+        cells = next(c for c in tables["image_augmentation"] if code(c[0]) == name)
+        told = {key: yaml.safe_load(value) for key, value in re.findall(r"`(\w+): ([^`]+)`", cells[1])}
+        assert told | {"probability": float(code(cells[2]))} == parameters(found), name
+    assert {code(c[0]) for c in tables["image_augmentation"]} == set(IMAGE_AUGMENTATIONS)
     losses = text[text.index("### Losses") :]
     assert all(f"`{name}`" in losses for name in LOSSES)
     assert all(f"`{name}`" in text for name in FUSIONS)

@@ -26,11 +26,11 @@ Pixels = NDArray[Any]
 
 
 class Pictures(Protocol):
-    """Images by row, in memory or read when asked for."""
+    """Images by row, in memory (a list, an array) or read when asked for."""
 
     def __len__(self) -> int: ...
-    def __getitem__(self, row: int, /) -> Pixels:
-        """Return (H, W) or (H, W, C)."""
+    def __getitem__(self, rows: slice, /) -> Sequence[Pixels]:
+        """Return neighbouring images, each (H, W) or (H, W, C)."""
         ...
 
 
@@ -64,7 +64,7 @@ class ImagePipeline:
             if step.fitted:
                 step.learn(partial(self._batches, pictures, number))
             step.ready = True
-        self.shape = self._through(as_images(pictures[0][None]), len(self.steps)).shape[1:]
+        self.shape = next(iter(self._groups(pictures[:1], len(self.steps))))[1].shape[1:]
         return self
 
     def transform(self, pictures: Pictures) -> Batch:
@@ -125,7 +125,7 @@ class ImagePipeline:
     def _groups(self, pictures: Pictures, count: int) -> Iterator[tuple[NDArray[np.int64], Batch]]:
         """Walk over the images after `count` steps, a batch of one shape at a time, with their rows."""
         for start in range(0, len(pictures), TOGETHER):
-            read = {row: np.asarray(pictures[row]) for row in range(start, min(start + TOGETHER, len(pictures)))}
+            read = dict(enumerate(map(np.asarray, pictures[start : start + TOGETHER]), start))
             kinds: dict[tuple[Shape, str], list[int]] = {}
             for row, image in read.items():
                 kinds.setdefault((image.shape, image.dtype.str), []).append(row)

@@ -12,22 +12,22 @@ from numpy.typing import NDArray
 
 from polydx.config import Step
 from polydx.errors import ImageError, Problem
-from polydx.io.images import read_image
+from polydx.io.decoded import decoded
 from polydx.preprocessing.image_pipeline import ImagePipeline, build_image_pipeline
 from polydx.study import Images, Study
 
 
 @dataclass(frozen=True)
 class Files:
-    """The rows of a modality of images, read when asked for."""
+    """The rows of a modality of images, read when asked for; what was decoded before is not decoded again."""
 
     images: Images
 
     def __len__(self) -> int:
         return len(self.images)
 
-    def __getitem__(self, row: int) -> NDArray[Any]:
-        return read_image(self.images.paths[row], self.images.frames[row])
+    def __getitem__(self, rows: slice) -> list[NDArray[Any]]:
+        return decoded(self.images.take(np.arange(len(self))[rows]))
 
     def named(self, row: int) -> str:
         """Return the file of a row, and its frame where it has several."""
@@ -61,7 +61,7 @@ def shape_of_images(study: Study, name: str, pipeline: ImagePipeline) -> tuple[i
         ReadError: its file cannot be read.
         ImageError: a step cannot work on it.
     """
-    first = Files(study.images(name))[0]
+    first = Files(study.images(name))[:1][0]
     shape = pipeline.shape_out(first.shape if first.ndim == 3 else (*first.shape, 1))
     return shape if len(shape) == 1 else (shape[2], *shape[:2])
 

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from polydx.decision import UNDECIDED, decide
 from polydx.errors import BundleError, ConfigError, PolydxError, Problem, ReadError, SpectrumError, counted
-from polydx.io.images import count_frames, read_image
+from polydx.io.decoded import decoded
+from polydx.io.images import Window, count_frames
 from polydx.io.spectra import read_spectra
 from polydx.preprocessing.spectra import resample_onto
 from polydx.progress import Progress
@@ -59,7 +60,7 @@ def predict_files(model: Model, files: Sequence[Path], progress: Progress) -> pd
     if len(modalities) != 1:
         raise ConfigError(f"the model takes {len(modalities)} modalities; files of one kind cannot serve it")
     modality = modalities[0]
-    readings = _read(files, model.axes.get(modality), progress)
+    readings = _read(model, modality, files, progress)
     probabilities = _probabilities(model, modality, readings)
     answers = _origin(readings, model.unit)
     for name, task in model.tasks.items():
@@ -69,14 +70,17 @@ def predict_files(model: Model, files: Sequence[Path], progress: Progress) -> pd
     return answers
 
 
-def _read(files: Sequence[Path], axis: NDArray[np.float64] | None, progress: Progress) -> list[Reading]:
-    """Return the spectra of all files on the model's axis, or their images where it has none."""
+def _read(model: Model, modality: str, files: Sequence[Path], progress: Progress) -> list[Reading]:
+    """Return the spectra of all files on the model's axis, or their images."""
+    axis = model.axes.get(modality)
     readings: list[Reading] = []
     problems: list[Problem] = []
     progress.begin("files", len(files))
     for path in files:
         try:
-            readings.append(Reading(path, _images(path) if axis is None else _spectra(path, axis)))
+            readings.append(
+                Reading(path, _images(path, model.images[modality]) if axis is None else _spectra(path, axis))
+            )
         except PolydxError as error:
             problems += _problems_of(path, error)
         progress.step(path.name)
@@ -93,12 +97,12 @@ def _spectra(path: Path, axis: NDArray[np.float64]) -> Spectra:
     return Spectra(values.astype(np.float32), axis)
 
 
-def _images(path: Path) -> Images:
-    """Return the frames of a file, each decoded once: what cannot be is to be known before anything is predicted."""
+def _images(path: Path, window: Window) -> Images:
+    """Return the frames of a file, decoded: what cannot be is to be known before anything is predicted."""
     frames = tuple(range(count_frames(path)))
-    for frame in frames:
-        read_image(path, frame)
-    return Images((path,) * len(frames), frames)
+    images = Images((path,) * len(frames), frames, window)
+    decoded(images)
+    return images
 
 
 def _problems_of(path: Path, error: PolydxError) -> list[Problem]:
@@ -150,7 +154,8 @@ def _joined(readings: Sequence[Reading]) -> Spectra | Images:
     if spectra:
         return Spectra(np.vstack([rows.values for rows in spectra]), spectra[0].axis)
     images = [reading.rows for reading in readings if isinstance(reading.rows, Images)]
-    return Images(sum((rows.paths for rows in images), ()), sum((rows.frames for rows in images), ()))
+    paths = tuple(path for rows in images for path in rows.paths)
+    return Images(paths, tuple(frame for rows in images for frame in rows.frames), images[0].window)
 
 
 def _origin(readings: Sequence[Reading], unit: Unit) -> pd.DataFrame:

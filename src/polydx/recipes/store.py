@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 
 from polydx.errors import AxisError, BundleError, PolydxError
 from polydx.io.atomic import check_writable, replacing, write_json
+from polydx.io.images import Window
 from polydx.io.stored import check_stored, check_tasks
 from polydx.preprocessing.spectra.base import check_axis
 from polydx.recipes.inputs import study_axes
@@ -35,7 +36,7 @@ class Model:
         fitted: the recipe as it was fitted.
         tasks: name -> task.
         axes: modality of spectra -> (L,) axis in cm^-1 that its spectra must be on.
-        images: modalities of images.
+        images: modality of images -> window of its DICOM files.
         about: name of the study and recipe, whether it was simulated, counts, versions.
         unit: what gets one answer: a `sample`, or a `patient` with all their spectra.
     """
@@ -45,7 +46,7 @@ class Model:
     axes: dict[str, np.ndarray]
     about: dict[str, Any]
     unit: Unit
-    images: tuple[str, ...] = ()
+    images: dict[str, Window] = field(default_factory=dict)
 
 
 class _Described(BaseModel):
@@ -55,7 +56,7 @@ class _Described(BaseModel):
     unit: Unit
     tasks: dict[str, Task] = Field(min_length=1)
     model: dict[str, Any]
-    images: list[str] = Field(default_factory=list)
+    images: dict[str, Window] = Field(default_factory=dict)
 
 
 def save_model(folder: Path, fitted: Fitted, recipe: Recipe, study: Study, about: Mapping[str, Any]) -> None:
@@ -71,7 +72,7 @@ def save_model(folder: Path, fitted: Fitted, recipe: Recipe, study: Study, about
         temporary.write_bytes(save({k: np.ascontiguousarray(v) for k, v in arrays.items()}))
     tasks = {name: task.to_dict() for name, task in study.tasks.items()}
     described = {"about": dict(about), "unit": study.unit, "tasks": tasks, "recipe": recipe.config, "model": config}
-    images = [name for name, axis in axes.items() if axis is None]
+    images = {name: study.images(name).window for name, axis in axes.items() if axis is None}
     write_json(folder / MODEL, {"schema": SCHEMA, **described, "images": images})
 
 
@@ -102,7 +103,7 @@ def load_model(folder: Path) -> Model:
     tasks = check_tasks(checked.tasks, folder / MODEL, BundleError, REMEDY)
     axes = _take_axes(arrays, folder / WEIGHTS)
     fitted = _rebuilt(checked.model, arrays, folder)
-    return Model(fitted, tasks, axes, checked.about, checked.unit, tuple(checked.images))
+    return Model(fitted, tasks, axes, checked.about, checked.unit, checked.images)
 
 
 def _take_axes(arrays: dict[str, NDArray[Any]], path: Path) -> dict[str, NDArray[np.float64]]:
