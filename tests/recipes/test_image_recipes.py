@@ -128,20 +128,6 @@ def test_what_is_masked_changes_no_answer(make_images):
     np.testing.assert_array_equal(fitted.predict_proba(study)["malignancy"], before)
 
 
-def test_the_subtype_of_benign_smears_takes_no_part(make_images):
-    """Their subtype label is none; what the network would say of them changes no weight."""
-    study = make_images()
-    benign = np.flatnonzero(study.label_codes("malignancy") == 0)
-    config = NETWORK | {"augmentation": {}, "training": NETWORK["training"] | {"task_weights": {"malignancy": 0.0}}}
-    fitted = built(study, config).fit(study, 0)
-    losses = [row["loss/subtype"] for row in fitted.history]
-    assert np.isfinite(losses).all()
-    assert all(study.label_codes("subtype")[i] == UNLABELLED for i in benign)
-    child = replace(study, tasks={"subtype": Task(("up", "down"), level="sample")}, labels=study.labels[["subtype"]])
-    alone = built(child, config | {"heads": {"subtype": NETWORK["heads"]["subtype"]}, "training": NETWORK["training"]})
-    assert "subtype" in alone.fit(child, 0).predict_proba(child)
-
-
 def test_simclr_inside_the_fold_pretrains_on_images(make_images):
     study = make_images()
     pretrain = {"method": "simclr", "epochs": 2, "batch_size": 8, "projection": [8, 4]}

@@ -11,6 +11,8 @@ from polydx.report.html import write_report
 from polydx.report.sections.believe import patients_on_both_sides
 from polydx.report.sections.calibrated import footnotes
 from polydx.report.sections.compared import in_words
+from polydx.report.sections.tree import tree_tables
+from polydx.report.view import View
 from polydx.study import Task
 
 pytestmark = pytest.mark.slow  # whole runs and pages
@@ -150,6 +152,25 @@ def test_tasks_of_samples_give_the_reason_for_no_patient_level(tmp_path):
     assert {"malignancy", "subtype", "malignancy/leaves"} <= set(page.headings("h3"))
     assert "share of the patient's samples answered rightly" in page.text
     assert "asked for subtype, if malignant" in page.text
+
+
+def test_the_tree_tells_sensitivities_given_the_parent_and_end_to_end(tmp_path):
+    run = build_run(tmp_path, build_study(tasks=SMEARS, patients=14), recipes=("logistic",))
+    about, table = tree_tables(View(run), "malignancy/leaves")
+    assert "a wrong parent counts as wrong" in about.text
+    rows = {row[0].text: [getattr(cell, "text", cell) for cell in row] for row in table.rows}
+    assert list(rows) == ["benign", "malignant", "↳ pre-B", "↳ pro-B", "↳ early"]
+    wide = run.predictions.pivot_table(index="sample", columns=["task", "class"], values="probability")
+    truth = run.predictions.drop_duplicates(["sample", "task"]).pivot(index="sample", columns="task", values="label")
+    given = wide["subtype"].idxmax(axis=1)
+    leaf = wide["subtype"].mul(wide["malignancy"]["malignant"], axis=0).assign(benign=wide["malignancy"]["benign"])
+    for name in ("pre-B", "pro-B", "early"):
+        own = truth["subtype"] == name
+        told = [f"{(answers[own] == name).mean():.3f}" for answers in (given, leaf.idxmax(axis=1))]
+        assert [rows[f"↳ {name}"][column] for column in (3, 4)] == told
+        assert rows[f"↳ {name}"][2] == str(own.sum())
+    assert rows["benign"][4] == f"{(leaf.idxmax(axis=1)[truth['malignancy'] == 'benign'] == 'benign').mean():.3f}"
+    assert rows["malignant"][4] == "–"
 
 
 def test_a_metric_that_is_null_is_a_dash_with_its_reason(tmp_path):

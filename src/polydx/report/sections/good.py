@@ -7,6 +7,7 @@ from typing import Any
 
 from polydx.report.blocks import Block, Cell, Details, Heading, Notice, Section, Table, Text
 from polydx.report.sections.common import asked, many, metric_cell, seeds_of, where_of
+from polydx.report.sections.tree import LEAVES, tree_tables
 from polydx.report.view import View
 from polydx.report.words import INTERVAL_NAMES, interval, listed, metric_name, number, over_seeds, seeds_phrase
 from polydx.validation.metrics import METRICS, PER_CLASS, TOP_K
@@ -24,6 +25,8 @@ def how_good(view: View) -> Section:
         blocks.append(Heading(asked(view, task)))
         for level in ("patient", "sample"):
             blocks += _level_tables(view, task, level)
+        if task.endswith(LEAVES):
+            blocks += tree_tables(view, task)
     blocks.append(Text(_reading_help(view)))
     return Section("how-good", "How good is it?", blocks)
 
