@@ -93,7 +93,8 @@ def print_study(study: Any) -> None:
     line(f"{described['name']}{label}: {described['samples']} samples of {described['patients']} patients")
     for name, m in described["modalities"].items():
         extent = f", {m['points']} points {m['from']:g}-{m['to']:g} cm^-1" if "points" in m else ""
-        line(f"  {name}: {m['rows']} {m['kind']}{extent}; {m['samples_without']} samples without")
+        kind = "rows of a table" if m["kind"] == "table" else m["kind"]
+        line(f"  {name}: {m['rows']} {kind}{extent}; {m['samples_without']} samples without")
     for name, t in described["tasks"].items():
         classes = ", ".join(f"{c} {n['patients']} ({n['samples']})" for c, n in t["classes"].items())
         line(f"  {name} ({t['level']}): patients (samples) {classes}; {t['unlabelled']} samples unlabelled")
