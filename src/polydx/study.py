@@ -37,6 +37,8 @@ Level: TypeAlias = Literal["patient", "sample"]
 Unit: TypeAlias = Literal["sample", "patient"]
 
 UNLABELLED = -1
+NO_PATIENTS = "patients are not known"
+"""How the note of a study begins whose `patient` is a group of samples; the report says it beside its headline."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from polydx.report.sections.calibrated import footnotes
 from polydx.report.sections.compared import in_words
 from polydx.report.sections.tree import tree_tables
 from polydx.report.view import View
-from polydx.study import Task
+from polydx.study import NO_PATIENTS, Task
 
 pytestmark = pytest.mark.slow  # whole runs and pages
 
@@ -45,6 +45,14 @@ def test_the_headline_is_the_declared_endpoint_and_no_other(run, page):
     assert "recipe logistic, task disease, patient level: AUROC" in headline
     assert f"{found['estimate']:.3f} (95 % interval {found['low']:.3f} to {found['high']:.3f}" in headline
     assert "12 patients (6 healthy and 6 ill)" in headline
+
+
+def test_groups_in_place_of_patients_are_told_beside_the_headline(run, page, tmp_path):
+    assert "Patients are not known" not in page.source
+    note = f"{NO_PATIENTS}: `patient` is a group of images"
+    grouped = replace(run, folder=tmp_path, study=run.study | {"notes": [note]})
+    source = Page(write_report(grouped)).source
+    assert source.index('class="notice headline"') < source.index("Patients are not known") < source.index("<table")
 
 
 def test_every_number_of_the_metric_tables_is_the_one_in_the_metrics(run, page):

@@ -20,7 +20,7 @@ from polydx.config import GroupConfig
 from polydx.errors import Problem, StudyError, counted
 from polydx.io.images import read_patient_id
 from polydx.io.perceptual import Hashes, Integers, hash_images, near_pairs
-from polydx.study import Images, Study
+from polydx.study import NO_PATIENTS, Images, Study
 
 LAST_NUMBER = re.compile(r"(\d+)(?!.*\d)")
 
@@ -58,7 +58,8 @@ def regroup(study: Study, wanted: GroupConfig) -> Study:
     notes = study.notes
     if words is not None:
         told = words.format(size=wanted.size, bits=wanted.bits)
-        notes = (*notes, f"patients are not known: `patient` is a group of images, {told}; figures of groups")
+        what = f"{NO_PATIENTS}: `patient` is a group of images, {told}; figures of patients are figures of groups"
+        notes = (*notes, what)
     return replace(study, samples=study.samples.assign(patient=patients), notes=notes)
 
 

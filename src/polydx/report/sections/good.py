@@ -10,6 +10,7 @@ from polydx.report.sections.common import asked, many, metric_cell, seeds_of, wh
 from polydx.report.sections.tree import LEAVES, tree_tables
 from polydx.report.view import View
 from polydx.report.words import INTERVAL_NAMES, interval, listed, metric_name, number, over_seeds, seeds_phrase
+from polydx.study import NO_PATIENTS
 from polydx.validation.metrics import METRICS, PER_CLASS, TOP_K
 
 TWO_CLASS = ("auroc", "accuracy", "balanced_accuracy", "sensitivity", "specificity")
@@ -21,6 +22,8 @@ FEW_PATIENTS, FEW_OF_A_CLASS = 50, 20
 def how_good(view: View) -> Section:
     """Return the headline and a table a task and level."""
     blocks: list[Block] = [*headline(view)]
+    notes = view.run.study.get("notes", [])
+    blocks += [Notice("warning", f"{note[0].upper()}{note[1:]}.") for note in notes if note.startswith(NO_PATIENTS)]
     for task in view.tasks:
         blocks.append(Heading(asked(view, task)))
         for level in ("patient", "sample"):
