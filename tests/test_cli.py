@@ -157,6 +157,12 @@ def test_a_variant_or_recipe_that_is_not_there_is_told(folder, monkeypatch, caps
     study.write_text(STUDY.format(epochs=1) + VARIANTS)
     code, told = inside(monkeypatch, capsys, "run", study, "--variant", "bot", "--out", folder / "out")
     assert (code, "unknown variant 'bot'; did you mean 'both'" in told) == (1, True), told
+    broken = VARIANTS + "  last: {recipes: {logistic: {preprocessing: {raman: [snvv]}}}}\n"
+    study.write_text(STUDY.format(epochs=1) + broken)
+    code, told = inside(monkeypatch, capsys, "run", study, "--out", folder / "out")
+    assert (code, "variant last: " in told, "snvv" in told) == (1, True, True), told
+    assert not (folder / "out").exists()
+    study.write_text(STUDY.format(epochs=1) + VARIANTS)
     code, told = inside(monkeypatch, capsys, "run", study, "--recipe", "svm", "--out", folder / "out")
     assert (code, "no variant of" in told) == (1, True), told
     assert not (folder / "out").exists()

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -35,6 +35,8 @@ __all__ = [
 
 Level: TypeAlias = Literal["patient", "sample"]
 Unit: TypeAlias = Literal["sample", "patient"]
+
+Kind = TypeVar("Kind", Spectra, Images)
 
 UNLABELLED = -1
 NO_PATIENTS = "patients are not known"
@@ -183,11 +185,7 @@ class Study:
         Raises:
             StudyError: there is no such modality, or it holds something else.
         """
-        found = self.modalities.get(modality)
-        if not isinstance(found, Spectra):
-            held = f"holds {found.kind}" if found is not None else "is not there"
-            raise StudyError(f"modality '{modality}' of study '{self.name}' {held}; expected spectra")
-        return found
+        return self._of_kind(modality, Spectra)
 
     def images(self, modality: str) -> Images:
         """Return a modality that must hold images.
@@ -195,10 +193,13 @@ class Study:
         Raises:
             StudyError: there is no such modality, or it holds something else.
         """
+        return self._of_kind(modality, Images)
+
+    def _of_kind(self, modality: str, kind: type[Kind]) -> Kind:
         found = self.modalities.get(modality)
-        if not isinstance(found, Images):
+        if not isinstance(found, kind):
             held = f"holds {found.kind}" if found is not None else "is not there"
-            raise StudyError(f"modality '{modality}' of study '{self.name}' {held}; expected images")
+            raise StudyError(f"modality '{modality}' of study '{self.name}' {held}; expected {kind.kind}")
         return found
 
     def subset(self, ids: Iterable[str]) -> Study:

@@ -124,7 +124,7 @@ def print_runs(folder: Path, variants: Sequence[str]) -> None:
             print_run(folder / name)
     if not variants:
         print_run(folder)
-    if (folder / "compare.html").is_file():
+    if len(variants) > 1 and (folder / "compare.html").is_file():
         line(f"side by side: {folder / 'compare.html'}")
 
 

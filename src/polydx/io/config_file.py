@@ -57,9 +57,8 @@ def read_variants(path: str | Path) -> dict[str, Config]:
     found: dict[str, Config] = {}
     problems: list[Problem] = []
     for name in config.variants:
-        changed = {key: value for key, value in content["variants"][name].items() if value is not None}
         try:
-            found[name] = Config.model_validate(merge_patch(plain, changed))
+            found[name] = Config.model_validate(merge_patch(plain, content["variants"][name]))
         except ValidationError as error:
             own = {key[2:]: line for key, line in lines.items() if key[:2] == ("variants", name)}
             located = (_problem(e, lines | own) for e in error.errors())

@@ -98,7 +98,7 @@ def load_pretrained(path: Path) -> FittedNetwork:
         described = json.loads(metadata["model"])
         fitted = FittedNetwork.from_state(described, {name: value.numpy() for name, value in state.items()})
         fitted.history, fitted.notes = described["history"], described["notes"]
-    except (KeyError, ValueError, RuntimeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise BundleError(f"{path} holds no network that polydx has pretrained: {error}") from None
     return fitted
 

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from polydx.errors import ConfigError
+from polydx.errors import ConfigError, PolydxError
 from polydx.io.config_file import read_variants
 from polydx.progress import Progress, Silent
 from polydx.recipes.protocol import Recipe
 from polydx.splits import describe_split
-from polydx.workflows.preparing import Prepared, cheap_recipe, one_variant, prepare
+from polydx.workflows.preparing import Prepared, cheap_recipe, check, one_variant, prepare
 
 
 def run(
@@ -56,6 +56,8 @@ def run(
     if not chosen:
         return _run(path, None, data=data, out=target, recipes=recipes, seeds=seeds, jobs=jobs, progress=progress)
     target = target or Path("runs") / Path(path).stem
+    if len(chosen) > 1:
+        _check_all(path, chosen, data, progress)
     folders = []
     for name in chosen:
         kept = [recipe for recipe in recipes if recipe in found[name].recipes]
@@ -71,6 +73,18 @@ def run(
     if len(folders) > 1:
         compare(folders, out=target)
     return target
+
+
+def _check_all(path: str | Path, chosen: Sequence[str], data: str | Path | None, progress: Progress) -> None:
+    """Do what can be done before a fit for every variant, so that none ends a run of hours with a mistake."""
+    from polydx.validation.checks import refuse
+
+    for name in chosen:
+        progress.say(f"checking variant {name}")
+        try:
+            refuse(check(path, data=data, variant=name).findings)
+        except PolydxError as error:
+            raise type(error)(f"variant {name}: {error.message}", error.problems) from error
 
 
 def _run(
