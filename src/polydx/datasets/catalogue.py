@@ -106,7 +106,7 @@ DATASETS: dict[str, Dataset] = {
     "b-all": Dataset(
         "Blood smears, 224 x 224, of benign cells and three subtypes of B-ALL; no patient ids",
         load_b_all,
-        "GitHub mikeacquaviva/APS360-Leukaemia-Classification (the public set is on Kaggle: 'Blood Cell Cancer (ALL)')",
+        "GitHub mikeacquaviva/APS360-Leukaemia-Classification",
         UNLICENSED,
         ("Benign/*.jpg", "Early/*.jpg", "Pre/*.jpg", "Pro/*.jpg"),
         grouped=True,
