@@ -187,7 +187,7 @@ def test_backbones_necks_augmentations_and_losses_are_documented():
 
 def test_splits_checks_and_options_of_datasets_are_documented():
     from polydx.datasets.catalogue import DATASETS
-    from polydx.datasets.simulated import Instrument, simulate_cohort
+    from polydx.datasets.simulated import Instrument
     from polydx.splits.make import SPLITS
 
     text = page("validation.md")
@@ -200,7 +200,7 @@ def test_splits_checks_and_options_of_datasets_are_documented():
     tables = marked_tables(page("datasets.md") + page("simulated-cohort.md"), "options")
     for name, dataset in DATASETS.items():
         assert f"`{name}`" in page("datasets.md")
-        options = parameters(dataset.load if dataset.local else simulate_cohort, hidden=("folder", "group"))
+        options = parameters(dataset.load, hidden=("folder", "group"))
         assert (name in tables) == bool(options), name
         if options:
             assert_documented(tables[name], options, name)

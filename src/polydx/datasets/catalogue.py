@@ -13,10 +13,12 @@ from polydx.datasets.als_saliva import load_als_saliva
 from polydx.datasets.b_all import load_b_all
 from polydx.datasets.bacteria_id import load_bacteria_id
 from polydx.datasets.breast_us import load_breast_us
+from polydx.datasets.cache import cache_folder
 from polydx.datasets.covid_saliva import load_covid_saliva
 from polydx.datasets.mouse_colon import load_mouse_colon
 from polydx.datasets.own import load_own
 from polydx.datasets.simulated import Instrument, simulate_cohort
+from polydx.datasets.simulated_multimodal import simulate_multimodal
 from polydx.errors import ConfigError, Problem, ReadError
 from polydx.io.config_file import read_config
 from polydx.params import check_params, closest
@@ -66,11 +68,6 @@ class Dataset:
     archive: Archive | None = None
     local: bool = True
     grouped: bool = False
-
-
-def _simulated(**options: Any) -> Study:
-    """Draw the cohort; the options are checked against its signature by `_checked_options`."""
-    return simulate_cohort(**options)
 
 
 UNLICENSED = "no licence is stated in the repository: for use, cite it; for redistribution, ask its authors"
@@ -127,7 +124,13 @@ DATASETS: dict[str, Dataset] = {
     ),
     "simulated-tumour": Dataset(
         "SIMULATED tissue Raman of tumour patients: T stage (7), N stage (5), grade (5)",
-        _simulated,
+        simulate_cohort,
+        "drawn by polydx itself; nothing to fetch",
+        local=False,
+    ),
+    "simulated-multimodal": Dataset(
+        "SIMULATED Raman, picture and clinical table of patients with known truth: disease (2), grade (3)",
+        simulate_multimodal,
         "drawn by polydx itself; nothing to fetch",
         local=False,
     ),
@@ -200,26 +203,20 @@ def find_folder(name: str, data: str | Path | None = None) -> Path:
     )
 
 
-def cache_folder() -> Path:
-    """Return the user's cache of named studies."""
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "polydx"
-
-
 def _checked_options(name: str, dataset: Dataset, options: dict[str, Any]) -> dict[str, Any]:
     """Return the options as the reader takes them.
 
     Raises:
         ConfigError: listing every one that it does not take.
     """
-    target = dataset.load if dataset.local else simulate_cohort
     given = {"folder": Path()} if dataset.local else {}
     where, options = f"study.options of '{name}'", dict(options)
     problems, instrument = [], options.get("instrument")
-    if not dataset.local and isinstance(instrument, dict):  # as a YAML writes it
+    if dataset.load is simulate_cohort and isinstance(instrument, dict):  # as a YAML writes it
         problems = check_params(Instrument, instrument, f"{where}.instrument")
         options["instrument"] = None if problems else Instrument(**instrument)
     hidden = ("group",) if dataset.grouped else ()
-    problems += check_params(target, {**options, **given}, where, hidden)
+    problems += check_params(dataset.load, {**options, **given}, where, hidden)
     if problems:
         raise ConfigError(f"wrong options for dataset '{name}'", problems)
     return options

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from polydx.datasets.archive import extract
-from polydx.datasets.catalogue import Archive, Dataset, cache_folder, dataset_named
+from polydx.datasets.cache import cache_folder
+from polydx.datasets.catalogue import Archive, Dataset, dataset_named
 from polydx.datasets.download import Progress, download, forget
 from polydx.datasets.manifest import manifest_problems, read_manifest
 from polydx.errors import ConfigError, Problem, ReadError, counted

@@ -8,8 +8,7 @@ Shapes: `P` patients, `S` spectra of a patient, `N = P S` samples, `K` component
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 from polydx.datasets.bands import COMPONENTS, RESPONSES, component_spectra, informative_bands
 from polydx.datasets.instrument import LIMITS, Instrument, cosmic_rays, detect, fluorescence
 from polydx.datasets.people import FEWEST, draw_classes, draw_people, hide
-from polydx.errors import ConfigError, Problem, counted
+from polydx.datasets.ranges import check_ranges
 from polydx.study import RowIndex, Spectra, Study, Task
 
 __all__ = ["Instrument", "informative_bands", "simulate_cohort", "simulate_two_class"]
@@ -231,21 +230,4 @@ def _check(design: _Design, effect: float, patient_sd: float, centres: int, inst
         ("patient_sd", patient_sd, 0.0, 2.0),
         *((f"instrument.{name}", getattr(instrument, name), *limits) for name, limits in LIMITS.items()),
     ]
-    problems = [*_outside(wholes, whole=True), *_outside(reals, whole=False), *_misnamed(design.name)]
-    if problems:
-        raise ConfigError(f"{counted(len(problems), 'argument')} of '{design.kind}' out of range", problems)
-
-
-def _misnamed(name: object) -> Iterator[Problem]:
-    """Yield a problem for a name that cannot stand in front of a patient's id, or name a run folder."""
-    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9_-]+", name):
-        yield Problem("name", f"expected letters, digits, '-' and '_', found {name!r}")
-
-
-def _outside(rows: Iterable[tuple[str, float, float, float]], *, whole: bool) -> Iterator[Problem]:
-    """Yield a problem for each (name, value, low, high) that is no number of the kind, or not within its limits."""
-    kinds = (int, np.integer) if whole else (int, float, np.integer, np.floating)
-    for name, value, low, high in rows:
-        if not isinstance(value, kinds) or isinstance(value, bool) or not low <= value <= high:
-            kind = "whole number" if whole else "number"
-            yield Problem(name, f"expected a {kind} from {low:g} to {high:g}, found {value!r}")
+    check_ranges(design.kind, design.name, wholes, reals)

@@ -14,7 +14,7 @@ from polydx.augmentation.base import Chain, build_chain
 from polydx.augmentation.images import build_image_chain
 from polydx.augmentation.spectra import AUGMENTATIONS
 from polydx.config import FitConfig, NetworkConfig, Open, Step, TrainingConfig
-from polydx.datasets.catalogue import cache_folder
+from polydx.datasets.cache import cache_folder
 from polydx.errors import ConfigError, Problem
 from polydx.models.network import Network, build_network
 from polydx.models.options import known

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from polydx.datasets.catalogue import cache_folder
+from polydx.datasets.cache import cache_folder
 from polydx.datasets.download import MOST_BYTES, download, forget
 from polydx.errors import ConfigError, PolydxError, ReadError
 
