@@ -209,6 +209,55 @@ def predict(
     terminal.err.print(f"{len(answers)} predictions: {out_file}")
 
 
+@app.command(epilog="Example: polydx explain runs/demo --recipe cnn --task grade --class G3 --method occlusion")
+def explain(
+    model: Annotated[Path, typer.Argument(metavar="RUN|MODEL", help="A finished run folder, or a model folder.")],
+    task: Annotated[str, typer.Option("--task", metavar="TASK", help="The task to explain.")],
+    study: Annotated[
+        str | None, typer.Argument(metavar="[STUDY]", help="A study.yaml or a study's name; a run knows its own.")
+    ] = None,
+    recipe: Annotated[str | None, typer.Option("--recipe", metavar="NAME", help="Of a run with several.")] = None,
+    label: Annotated[
+        str | None, typer.Option("--class", metavar="CLASS", help="Default: the positive class of two, all of more.")
+    ] = None,
+    sample: Annotated[
+        str | None, typer.Option("--sample", metavar="ID", help="This sample alone; default: all test samples.")
+    ] = None,
+    method: Annotated[Literal["occlusion"], typer.Option("--method", help="How to explain.")] = "occlusion",
+    modality: Annotated[
+        str | None, typer.Option("--modality", metavar="NAME", help="Where the recipe uses several of the kind.")
+    ] = None,
+    reference: Annotated[
+        str | None, typer.Option("--reference", metavar="CLASS", help="Held against; default: all other classes.")
+    ] = None,
+    window: Annotated[float, typer.Option("--window", metavar="CM-1", help="Width of an occluded window.")] = 20.0,
+    out_dir: Annotated[
+        Path | None, typer.Option("--out", metavar="FOLDER", help="Default: explain/... in the run folder.")
+    ] = None,
+    data: DataDir = None,
+) -> None:
+    """Show which part of a measurement the answers rest on: maps, figures, bands with what they may be."""
+    from polydx import workflows
+
+    with terminal.progress() as progress:
+        folder = workflows.explain(
+            model,
+            study,
+            recipe=recipe,
+            task=task,
+            label=label,
+            sample=sample,
+            method=method,
+            modality=modality,
+            reference=reference,
+            window=window,
+            out=out_dir,
+            data=data,
+            progress=progress,
+        )
+    terminal.print_explanation(folder)
+
+
 @app.command(epilog="Example: polydx compare runs/als runs/als-without-cnn --out comparison.html")
 def compare(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Finished run folders.")],

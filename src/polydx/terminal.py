@@ -144,6 +144,17 @@ def print_run(folder: Path) -> None:
     line(f"report: {folder / 'report.html'}")
 
 
+def print_explanation(folder: Path) -> None:
+    """Print the strongest bands of each class, and where the files are."""
+    about = json.loads((folder / "explanation.json").read_text(encoding="utf-8"))
+    for found in about["classes"]:
+        told = "" if found["correlation_of_folds"] is None else f"; folds correlate {found['correlation_of_folds']:.2f}"
+        line(f"{about['task']}: {found['class']} against {found['against']}, {found['patients']} patients{told}")
+        for band in found["bands"]:
+            line(f"  {band['wavenumber']:7.1f} cm^-1  {band['value']:+.4f}  {band['molecules']}")
+    line(f"explanation: {folder}")
+
+
 def print_endpoint(metrics: Mapping[str, Any]) -> None:
     """Print the comparisons of the declared endpoint, each in one line."""
     for c in metrics["comparisons"]:

@@ -1,0 +1,1 @@
+"""Explanations: which part of a measurement a fitted recipe's answer rests on. Above `validation`, below `report`."""

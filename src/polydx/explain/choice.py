@@ -1,0 +1,105 @@
+"""What is to be explained: a task, one or several of its classes, and the measurement that it is explained in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from polydx.errors import ConfigError, StudyError
+from polydx.params import unknown
+from polydx.study import Spectra, Study
+
+REST = "rest"
+
+
+@dataclass(frozen=True)
+class Target:
+    """One class of a task, and the patients it is held against.
+
+    Attributes:
+        task: name.
+        code: of the class.
+        label: of the class.
+        reference: codes of the classes whose patients are the reference.
+        against: their name: a class, or `rest`.
+    """
+
+    task: str
+    code: int
+    label: str
+    reference: tuple[int, ...]
+    against: str
+
+
+def targets(study: Study, task: str, label: str | None = None, reference: str | None = None) -> list[Target]:
+    """Return the classes of a task to explain.
+
+    Args:
+        study: it has the task.
+        task: name.
+        label: one class; the positive one of a task of two if not given, all of a task of more.
+        reference: class to hold them against; all other classes if not given.
+
+    Raises:
+        ConfigError: no such task or class, or a class against itself.
+    """
+    if task not in study.tasks:
+        raise ConfigError(f"--task {task}: {unknown('task', task, study.tasks)}")
+    asked, classes = study.tasks[task], study.tasks[task].classes
+    for option, name in (("--class", label), ("--reference", reference)):
+        if name is not None and name not in classes:
+            raise ConfigError(f"{option} {name}: {unknown('class', name, classes)}")
+    if label is not None and label == reference:
+        raise ConfigError(f"--reference {reference} is the class to explain; name another, or leave it out")
+    if label is not None:
+        codes = [classes.index(label)]
+    else:
+        codes = list(range(len(classes))) if asked.positive_code is None else [asked.positive_code]
+    return [_target(task, classes, code, reference) for code in codes if classes[code] != reference]
+
+
+def _target(task: str, classes: Sequence[str], code: int, reference: str | None) -> Target:
+    others = [c for c in range(len(classes)) if c != code] if reference is None else [classes.index(reference)]
+    against = classes[others[0]] if len(others) == 1 else REST
+    return Target(task, code, classes[code], tuple(others), against)
+
+
+def chosen_modality(study: Study, used: Sequence[str], asked: str | None, kind: type) -> str:
+    """Return the modality to explain in: the one asked for, or the only one of its kind that the recipe uses.
+
+    Raises:
+        ConfigError: the recipe does not use it, it is of another kind, or several would do.
+    """
+    able = [name for name in used if isinstance(study.modalities.get(name), kind)]
+    if asked is not None and asked not in able:
+        held = ", ".join(able) or "none"
+        raise ConfigError(f"--modality {asked}: the recipe uses no {_words(kind)} of that name; it uses {held}")
+    if asked is None and len(able) != 1:
+        what = f"several ({', '.join(able)}): name one with --modality" if able else "none"
+        raise ConfigError(f"this method explains {_words(kind)}, of which the recipe uses {what}")
+    return asked or able[0]
+
+
+def _words(kind: type) -> str:
+    return str(getattr(kind, "kind", kind.__name__.lower()))
+
+
+def class_mean(study: Study, modality: str, task: str, codes: Sequence[int]) -> NDArray[np.float64]:
+    """Return (L,) the mean spectrum of the patients of some classes, each patient counting once.
+
+    Raises:
+        StudyError: no patient with spectra has one of these classes.
+    """
+    spectra: Spectra = study.spectra(modality)
+    index = study.rows[modality]
+    owner = index.sample_of_row
+    rows = np.flatnonzero(np.isin(study.label_codes(task)[owner], codes))
+    if len(rows) == 0:
+        named = ", ".join(study.tasks[task].classes[c] for c in codes)
+        raise StudyError(f"no patient of class {named} of task '{task}' to take a reference from: choose --reference")
+    patients = study.patient_codes[0][owner[rows]]
+    values = spectra.values[index.rows[rows]].astype(np.float64)
+    return np.asarray(np.mean([values[patients == p].mean(axis=0) for p in np.unique(patients)], axis=0))

@@ -1,0 +1,95 @@
+"""Explanations, drawn on the measurement."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from polydx.report.style import FAINT, INK, PALETTE, WIDTH, canvas, plain_axes
+from polydx.report.words import clipped
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+FOR, AGAINST = PALETTE[1], PALETTE[0]
+LABELLED = 8
+"""Bands whose wavenumber stands in the figure; the table below it has more."""
+
+
+def spectral_map(found: pd.DataFrame, bands: pd.DataFrame, label: str, against: str, score: str) -> Figure:
+    """Draw a map under the mean spectrum of the patients explained, which is shaded where the map is large.
+
+    Args:
+        found: `wavenumber`, `mean`, `sd_folds`, `spectrum`, `reference` of one class.
+        bands: `wavenumber`, strongest first.
+        label: the class.
+        against: what it is held against.
+        score: what the map is measured in.
+    """
+    figure = canvas(WIDTH, 4.3)
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
+    x, mean = found["wavenumber"].to_numpy(), found["mean"].to_numpy()
+    _shade(above, x, mean)
+    above.plot(x, found["reference"], color=FAINT, linewidth=1.1, linestyle=(0, (5, 2)), label=f"{clipped(against)}")
+    above.plot(x, found["spectrum"], color=INK, linewidth=1.3, label=clipped(label))
+    above.set_ylabel("intensity")
+    above.set_yticks([])
+    above.legend(loc="upper right", ncols=2)
+    _name_bands(above, x, found["spectrum"].to_numpy(), bands["wavenumber"].to_numpy()[:LABELLED])
+    below.axhline(0, color=FAINT, linewidth=0.8)
+    below.fill_between(x, 0, mean, where=mean >= 0, color=FOR, alpha=0.75, linewidth=0)
+    below.fill_between(x, 0, mean, where=mean < 0, color=AGAINST, alpha=0.75, linewidth=0)
+    sd = found["sd_folds"].to_numpy(dtype=float)
+    if np.isfinite(sd).any():
+        below.fill_between(x, mean - sd, mean + sd, color=INK, alpha=0.15, linewidth=0, zorder=3)
+    below.set_ylabel(score)
+    below.set_xlabel("Raman shift in cm⁻¹")
+    below.set_xlim(x[0], x[-1])
+    plain_axes(below, "x")
+    return figure
+
+
+def _shade(ax: Axes, x: np.ndarray, mean: np.ndarray) -> None:
+    """Colour the background by the map: orange for the class, blue against it."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    most = float(np.nanmax(np.abs(mean))) if np.isfinite(mean).any() else 0.0
+    colours = LinearSegmentedColormap.from_list("for-against", [AGAINST, "white", FOR])
+    ax.imshow(
+        np.nan_to_num(mean)[None, :],
+        aspect="auto",
+        extent=(float(x[0]), float(x[-1]), 0.0, 1.0),
+        transform=ax.get_xaxis_transform(),
+        cmap=colours,
+        vmin=-most or -1.0,
+        vmax=most or 1.0,
+        alpha=0.55,
+        interpolation="bilinear",
+        zorder=0,
+    )
+
+
+def _name_bands(ax: Axes, x: np.ndarray, spectrum: np.ndarray, positions: np.ndarray) -> None:
+    """Write wavenumbers of the strongest bands above the spectrum, those that would overlap left out."""
+    extent, top = x[-1] - x[0], float(spectrum.max() - spectrum.min())
+    ax.set_ylim(spectrum.min() - 0.05 * top, spectrum.max() + 0.28 * top)
+    written: list[float] = []
+    for position in positions:
+        if any(abs(position - other) < extent * 0.022 for other in written):
+            continue
+        written.append(position)
+        height = float(np.interp(position, x, spectrum))
+        ax.annotate(
+            f"{position:.0f}",
+            (position, height),
+            xytext=(0, 5),
+            textcoords="offset points",
+            ha="center",
+            va="bottom",
+            rotation=90,
+            fontsize=7.5,
+            color=INK,
+        )
