@@ -17,6 +17,7 @@ from polydx.datasets.bands import ABUNDANCE, COMPONENTS, RESPONSES, component_sp
 from polydx.datasets.catalogue import load_study
 from polydx.datasets.simulated import Instrument, simulate_cohort, simulate_two_class
 from polydx.errors import ConfigError
+from polydx.io.images import read_image
 
 SILENT = Instrument(counts=1e6, fluorescence=0, read_noise=0, cosmic_rays=0, axis_error=0, gain_sd=0)
 
@@ -324,6 +325,7 @@ def test_without_fluorescence_the_background_is_gone():
         ({"centres": 27}, "centres", "from 1 to 26, found 27"),
         ({"instrument": Instrument(counts=0.0)}, "instrument.counts", "found 0.0"),
         ({"instrument": Instrument(gain_sd=9.0)}, "instrument.gain_sd", "found 9.0"),
+        ({"also": ["ct"]}, "also", "unknown modality 'ct'; expected one of: image, clinical"),
         ({"name": ""}, "name", "expected letters, digits, '-' and '_', found ''"),
         ({"name": "here/there"}, "name", "found 'here/there'"),
         ({"name": 7}, "name", "found 7"),
@@ -347,3 +349,49 @@ def test_extreme_but_allowed_arguments_still_make_a_study():
         21, 2, points=16, missing_labels=1.0, effect=10.0, patient_sd=2.0, centres=26, instrument=loud
     )
     assert np.isfinite(spectra(study)).all()
+
+
+def pictured(study):
+    """(P, H, W) pictures of patients."""
+    return np.stack([read_image(path) for path in study.modalities["image"].paths]).astype(float)
+
+
+def test_pictures_and_tables_come_on_top_and_change_nothing_else():
+    plain, more = (simulate_cohort(24, 3, points=64, also=also) for also in ((), ("image", "clinical")))
+    assert (list(plain.modalities), list(more.modalities)) == (["raman"], ["raman", "image", "clinical"])
+    np.testing.assert_array_equal(spectra(more), spectra(plain))
+    assert more.labels.equals(plain.labels)
+    assert more.samples.equals(plain.samples)
+    for modality in ("image", "clinical"):
+        assert len(more.modalities[modality]) == 24
+        owners = more.samples["patient"].groupby(np.concatenate([more.rows[modality][i] for i in range(72)])).nunique()
+        assert owners.tolist() == [1] * 24, "one row a patient, for all of the patient's samples"
+    assert more.fingerprint() == simulate_cohort(24, 3, points=64, also=["image", "clinical"]).fingerprint()
+
+
+@pytest.mark.parametrize(("effect", "low", "high"), [(1.0, 0.3, 0.75), (0.0, -0.15, 0.15)])
+def test_pictures_and_tables_follow_the_classes_loosely_and_at_effect_zero_not_at_all(effect, low, high):
+    study = simulate_cohort(300, 1, points=16, effect=effect, missing_labels=0.0, also=["image", "clinical"])
+    frame, pictures = study.modalities["clinical"].frame, pictured(study)
+    size = (pictures > np.median(pictures, axis=(1, 2), keepdims=True) * 1.3).sum(axis=(1, 2))
+    corners = np.concatenate(
+        [pictures[:, :9, :9], pictures[:, -9:, :9], pictures[:, :9, -9:], pictures[:, -9:, -9:]], axis=2
+    )
+    coarse = corners.std(axis=(1, 2)) / corners.mean(axis=(1, 2))
+    found = {
+        "size": spearmanr(size, patient_labels(study, "t_stage")).statistic,
+        "coarse": spearmanr(coarse, patient_labels(study, "grade")).statistic,
+        "length": spearmanr(frame["length"], patient_labels(study, "t_stage"), nan_policy="omit").statistic,
+        "nodes": frame["nodes"].cat.codes.where(frame["nodes"].notna()).corr(
+            study.labels["n_stage"].reset_index(drop=True), method="spearman"
+        ),
+    }  # fmt: skip
+    assert all(low < value < high for value in found.values()), found
+
+
+def test_the_table_of_the_tumour_cohort_has_typed_columns():
+    frame = simulate_cohort(60, 1, points=16, also=["clinical"]).modalities["clinical"].frame
+    assert frame.dtypes.astype(str).tolist() == ["float64", "object", "object", "float64", "category"]
+    assert set(frame["smoking"]) == {"never", "former", "current", None}
+    assert frame["nodes"].cat.ordered
+    assert 0.05 < frame.isna().to_numpy().mean() < 0.15

@@ -219,7 +219,7 @@ def test_an_argument_out_of_range_is_refused_by_name(arguments, where, found):
 def test_the_documented_ceilings_are_those_of_the_latent_values():
     page = (Path(__file__).parents[2] / "docs" / "simulated-cohort.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| ([a-z ,]+) \| (0\.\d\d) \| (0\.\d\d) \| (0\.\d\d) \|$", page, flags=re.MULTILINE)
-    latent, rng = draw_latents(100_000), np.random.default_rng(0)
+    latent, rng = draw_latents(60_000), np.random.default_rng(0)
     noise = {task: rng.logistic(size=len(latent)) for task in ("disease", "grade")}
     odds = {task: best_score(latent, task) + noise[task] for task in noise}
     for seen, disease, added, grade in rows:
@@ -228,5 +228,5 @@ def test_the_documented_ceilings_are_those_of_the_latent_values():
         for task, told, agreement in asked:
             answers = odds[task] > np.quantile(odds[task], {"disease": 1 / 2, "grade": 1 / 3}[task])
             found = roc_auc_score(answers, best_score(latent, task, modalities, agreement=agreement))
-            assert float(told) == pytest.approx(found, abs=0.0075), (seen, task)
+            assert float(told) == pytest.approx(found, abs=0.01), (seen, task)
     assert len(rows) == 7

@@ -8,8 +8,9 @@ Shapes: `P` patients, `S` spectra of a patient, `N = P S` samples, `K` component
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -17,9 +18,13 @@ from numpy.typing import NDArray
 
 from polydx.datasets.bands import COMPONENTS, RESPONSES, component_spectra, informative_bands
 from polydx.datasets.instrument import LIMITS, Instrument, cosmic_rays, detect, fluorescence
+from polydx.datasets.lesions import keep_pictures
 from polydx.datasets.people import FEWEST, draw_classes, draw_people, hide
 from polydx.datasets.ranges import check_ranges
-from polydx.study import RowIndex, Spectra, Study, Task
+from polydx.datasets.tumour_also import Also, tumour_pictures, tumour_table
+from polydx.errors import Problem
+from polydx.params import unknown
+from polydx.study import Images, Modality, RowIndex, Spectra, Study, Table, Task
 
 __all__ = ["Instrument", "informative_bands", "simulate_cohort", "simulate_two_class"]
 
@@ -27,7 +32,20 @@ FloatArray = NDArray[np.float64]
 
 FIRST, LAST = 400.0, 1800.0  # cm^-1, the fingerprint region
 SPECTRUM_SD = 0.1  # of log concentrations, between spectra of one patient
-ASPECTS = ("labels", "missing", "people", "patients", "spectra", "gain", "centres", "background", "detector", "cosmic")
+ASPECTS = (
+    "labels",
+    "missing",
+    "people",
+    "patients",
+    "spectra",
+    "gain",
+    "centres",
+    "background",
+    "detector",
+    "cosmic",
+    "picture",
+    "table",
+)
 
 
 @dataclass(frozen=True)
@@ -63,6 +81,7 @@ def simulate_cohort(
     centres: int = 3,
     instrument: Instrument | None = None,
     name: str = "simulated-tumour",
+    also: Sequence[Also] = (),
 ) -> Study:
     """Draw the study 'simulated-tumour': T stage, N stage and grade of patients, each with several Raman spectra.
 
@@ -83,15 +102,21 @@ def simulate_cohort(
         instrument: background and noise; the default `Instrument()` if not given.
         name: of the study, and in front of its patients' ids; no number depends on it. Where two cohorts meet, as in
             pretraining, each needs its own, for two patients of one id are taken for one person.
+        also: of `image`, a picture of the lesion, and `clinical`, a row of values; one a patient, for all of the
+            patient's samples. No other number depends on it.
 
     Returns:
-        Study of N = P S samples, modality `raman` in counts, patient-level ordinal tasks `t_stage` (7 classes),
-        `n_stage` (5) and `grade` (5); samples carry `centre`, `age` and `sex`, which are independent of all labels.
+        Study of N = P S samples, modality `raman` in counts and those of `also`, patient-level ordinal tasks `t_stage`
+        (7 classes), `n_stage` (5) and `grade` (5); samples carry `centre`, `age` and `sex`, which are independent of
+        all labels.
 
     Raises:
-        ConfigError: listing every argument out of its range.
+        ConfigError: listing every argument out of its range; or the user's cache, where pictures lie, cannot be
+            written.
     """
-    design = _Design("simulated-tumour", name, TUMOUR, patients, spectra_per_patient, seed, points, missing_labels)
+    design = _Design(
+        "simulated-tumour", name, TUMOUR, patients, spectra_per_patient, seed, points, missing_labels, also
+    )
     return _simulate(design, effect, patient_sd, centres, instrument or Instrument())
 
 
@@ -136,6 +161,7 @@ class _Design:
     seed: int
     points: int
     missing: float
+    also: Sequence[Also] = ()
 
     def streams(self) -> dict[str, np.random.Generator]:
         """Return one generator an aspect, independent of each other and of other cohorts with the same seed."""
@@ -156,16 +182,35 @@ def _simulate(design: _Design, effect: float, patient_sd: float, centres: int, i
     values = _measure(ideal, instrument, rng)
     samples = _samples(people, design.spectra)
     n = len(samples)
+    spectra = Spectra(values.reshape(n, -1).astype(np.float32), axis)
+    of_patient = RowIndex(np.arange(n + 1), np.arange(design.patients).repeat(design.spectra))
     return Study(
         name=design.name,
         samples=samples,
-        modalities={"raman": Spectra(values.reshape(n, -1).astype(np.float32), axis)},
-        rows={"raman": RowIndex.one_each(n)},
+        modalities={"raman": spectra, **_further(design, classes, people, effect, rng)},
+        rows={"raman": RowIndex.one_each(n), **dict.fromkeys(design.also, of_patient)},
         tasks={name: question.task for name, question in design.questions.items()},
         labels=pd.DataFrame({k: v.repeat(design.spectra) for k, v in labels.items()}, index=samples.index),
         simulated=True,
         notes=(f"simulated with seed {design.seed} and effect {effect:g}: no patient ever had these spectra",),
     )
+
+
+def _further(
+    design: _Design,
+    classes: Mapping[str, NDArray[np.int64]],
+    people: pd.DataFrame,
+    effect: float,
+    rng: Mapping[str, np.random.Generator],
+) -> dict[str, Modality]:
+    """Return what the patients have beside spectra, one row a patient."""
+    found: dict[str, Modality] = {}
+    for name in design.also:
+        if name == "image":
+            found[name] = Images(keep_pictures(tumour_pictures(classes, effect, rng["picture"]), design.name))
+        else:
+            found[name] = Table(tumour_table(classes, people, effect, rng["table"]))
+    return found
 
 
 def _samples(people: pd.DataFrame, spectra: int) -> pd.DataFrame:
@@ -230,4 +275,6 @@ def _check(design: _Design, effect: float, patient_sd: float, centres: int, inst
         ("patient_sd", patient_sd, 0.0, 2.0),
         *((f"instrument.{name}", getattr(instrument, name), *limits) for name, limits in LIMITS.items()),
     ]
-    check_ranges(design.kind, design.name, wholes, reals)
+    known = get_args(Also)
+    also = [Problem("also", unknown("modality", str(name), known)) for name in design.also if name not in known]
+    check_ranges(design.kind, design.name, wholes, reals, also)

@@ -22,6 +22,7 @@ from polydx.datasets.bands import COMPONENTS, component_spectra
 from polydx.datasets.instrument import Instrument, cosmic_rays, detect, fluorescence
 from polydx.datasets.lesions import draw_lesions, keep_pictures
 from polydx.datasets.ranges import check_ranges
+from polydx.datasets.tumour_also import with_holes
 from polydx.errors import Problem
 from polydx.params import unknown
 from polydx.study import Images, Modality, RowIndex, Spectra, Study, Table, Task
@@ -252,11 +253,7 @@ def _table(latent: pd.DataFrame, holes: float, rng: Mapping[str, np.random.Gener
         "smoking": pd.Series(_cut(latent["smoking"], SMOKING), dtype=object),
     }
     columns["symptoms"] = columns["symptoms"].astype(pd.CategoricalDtype(list(SYMPTOMS), ordered=True))
-    hidden = rng["holes"].random((p, len(columns))) < holes
-    for column, gone in zip(columns, hidden.T, strict=True):
-        nothing = None if columns[column].dtype == object else np.nan
-        columns[column] = columns[column].mask(gone, nothing)
-    return pd.DataFrame(columns)
+    return with_holes(columns, holes, rng["holes"])
 
 
 def _cut(latent: pd.Series, shares: Mapping[str, float]) -> NDArray[np.object_]:
