@@ -121,14 +121,14 @@ def column_hint(column: str, table: pd.DataFrame) -> str:
 
 def is_empty_column(path: Path, column: str) -> bool:
     """Return whether the header of a table names a column; the readers drop those without a single value."""
-    path, head = open_file(path)
-    kind = format_of(path, head, FORMATS)
+    source, head = open_file(path)
+    kind = format_of(source, head, FORMATS)
     if kind == "parquet":
-        names = [str(name) for name in read_parquet(path).columns]
+        names = [str(name) for name in read_parquet(source).columns]
     elif kind == "xlsx":
-        names = list(read_sheet(path, None)[0][1])
+        names = list(read_sheet(source, None)[0][1])
     else:
-        lines = (line for line in plain(read_text(path)).splitlines() if line.strip(',;\t "'))
+        lines = (line for line in plain(read_text(source)).splitlines() if line.strip(',;\t "'))
         header = next((line for line in lines if not line.lower().startswith("sep=")), "")
         names = [name.strip().strip('"') for name in re.split(r"[,;\t]", header)]
     return column in (name.strip() for name in names)

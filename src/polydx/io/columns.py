@@ -10,13 +10,13 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from polydx.errors import AxisError, ReadError
 from polydx.io.files import refusal
+from polydx.io.source import Source
 from polydx.io.text import doubtful_thousands, number, plain, quoted
 
 DELIMITERS: tuple[str | None, ...] = (";", "\t", ",", None)
@@ -48,7 +48,7 @@ class Block:
     lines: NDArray[np.int64]
 
 
-def read_block(text: str, path: Path, least: int = 2, word: str = "line") -> Block:
+def read_block(text: str, path: Source, least: int = 2, word: str = "line") -> Block:
     """Return the numbers of a text, whatever its delimiter, decimal mark and header.
 
     Args:
@@ -99,7 +99,7 @@ def _all_numbers(fields: Sequence[str], delimiter: str | None) -> bool:
     return all(number(f) is not None or (delimiter != "," and number(f, comma=True) is not None) for f in fields)
 
 
-def _find_block(lines: Sequence[str], path: Path, least: int) -> tuple[int, Layout]:
+def _find_block(lines: Sequence[str], path: Source, least: int) -> tuple[int, Layout]:
     """Return the position of the first line of numbers and its layout."""
     found = _start(lines, least)
     if found is not None:
@@ -175,7 +175,7 @@ def clean_numbers(lines: Sequence[str], delimiter: str | None, columns: int, com
 
 
 def _careful(
-    numbered: Sequence[tuple[int, str]], layout: Layout, comma: bool, path: Path, word: str
+    numbered: Sequence[tuple[int, str]], layout: Layout, comma: bool, path: Source, word: str
 ) -> NDArray[np.float64]:
     """Return the numbers of a block with words such as NaN in it, or name every line that is wrong."""
     rows, found = [], []
@@ -199,7 +199,7 @@ def _hint(fields: Sequence[str], layout: Layout, comma: bool) -> str:
     return ""
 
 
-def _refuse_doubt(header: Sequence[str], body: Sequence[str], layout: Layout, comma: bool, path: Path) -> None:
+def _refuse_doubt(header: Sequence[str], body: Sequence[str], layout: Layout, comma: bool, path: Source) -> None:
     """Refuse commas that may be either of two things, for a wrong guess would change every number."""
     if comma:
         doubtful = doubtful_thousands(field for line in body for field in split(line, layout.delimiter))
@@ -216,7 +216,7 @@ def _refuse_doubt(header: Sequence[str], body: Sequence[str], layout: Layout, co
             raise refusal(ReadError, path, [what])
 
 
-def _refuse_other_unit(header: Sequence[str], path: Path) -> None:
+def _refuse_other_unit(header: Sequence[str], path: Source) -> None:
     """Refuse an axis whose own header says that it is no wavenumber; nothing else would notice."""
     units = [line for line in header[:-1] if line.lstrip("# ").lower().startswith("axisunit") or line.strip() == "NM"]
     for line in [*header[-1:], *units]:

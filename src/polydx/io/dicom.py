@@ -13,7 +13,6 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
@@ -24,6 +23,7 @@ from polydx.io.codestreams import declared_shape, rle_fits
 from polydx.io.dicom_values import kind_of_colour, meaning
 from polydx.io.files import refusal
 from polydx.io.pictures import MOST_DECODED
+from polydx.io.source import Source, handle
 
 if TYPE_CHECKING:
     from pydicom.dataset import FileDataset
@@ -33,6 +33,7 @@ Window: TypeAlias = Literal["file"] | tuple[float, float] | None
 
 MARK, PREAMBLE = b"DICM", 128
 PIXELS = ((0x7FE0, 0x0008), (0x7FE0, 0x0009), (0x7FE0, 0x0010))
+META_GROUP = 0x0002
 DEFLATED = "1.2.840.10008.1.2.1.99"
 RLE = "1.2.840.10008.1.2.5"
 CHUNK = 1 << 20
@@ -72,12 +73,12 @@ class _Head:
     pixels_at: int | None
 
 
-def is_dicom(path: Path, head: bytes) -> bool:
+def is_dicom(path: Source, head: bytes) -> bool:
     """Return whether a file is DICOM by its mark, or called so without being anything else."""
     return head[PREAMBLE : PREAMBLE + 4] == MARK or path.suffix.lower() in (".dcm", ".dicom")
 
 
-def read_dicom(path: Path, frame: int, window: Window) -> Pixels:
+def read_dicom(path: Source, frame: int, window: Window) -> Pixels:
     """Return one frame; see `polydx.io.images.read_image`."""
     from pydicom.pixels.utils import pixel_array
 
@@ -91,23 +92,23 @@ def read_dicom(path: Path, frame: int, window: Window) -> Pixels:
             stored = pixel_array(_whole(path), index=frame)
         else:
             _check_stream(path, head, frame)
-            stored = pixel_array(path, index=frame)
+            stored = pixel_array(handle(path), index=frame)
         return meaning(path, np.asarray(stored), head.dataset, frame, window)
 
 
-def dicom_frames(path: Path) -> int:
+def dicom_frames(path: Source) -> int:
     """Return how many frames a file holds."""
     with _guarded(path):
         return _head(path).frames
 
 
-def dicom_patient(path: Path) -> str | None:
+def dicom_patient(path: Source) -> str | None:
     """Return the PatientID, None if empty or missing."""
     from pydicom import dcmread
 
     with _guarded(path):
         _check_deflated(path)
-        found = dcmread(path, stop_before_pixels=True, specific_tags=["PatientID"]).get("PatientID")
+        found = dcmread(handle(path), stop_before_pixels=True, specific_tags=["PatientID"]).get("PatientID")
         return str(found).strip() or None if found is not None else None
 
 
@@ -123,7 +124,7 @@ _HUSHED = _Hushed()
 
 
 @contextmanager
-def _guarded(path: Path) -> Iterator[None]:
+def _guarded(path: Source) -> Iterator[None]:
     """Answer every failure of pydicom in words of our own: its own quote the header."""
     from pydicom.errors import InvalidDicomError
 
@@ -145,7 +146,7 @@ def _guarded(path: Path) -> Iterator[None]:
         _reading.active = False
 
 
-def _head(path: Path) -> _Head:
+def _head(path: Source) -> _Head:
     from pydicom import dcmread
 
     deflated = _check_deflated(path)
@@ -169,7 +170,7 @@ def _head(path: Path) -> _Head:
     return _Head(dataset, syntax, frames, at)
 
 
-def _check_size(path: Path, dataset: FileDataset) -> None:
+def _check_size(path: Source, dataset: FileDataset) -> None:
     rows, columns, samples = int(dataset.Rows), int(dataset.Columns), int(dataset.get("SamplesPerPixel") or 1)
     kind = str(dataset.get("PhotometricInterpretation", "")).strip()
     each = max(1, int(dataset.get("BitsAllocated") or 8) // 8, LEAST_BYTES.get(kind, 1))
@@ -182,12 +183,15 @@ def _check_size(path: Path, dataset: FileDataset) -> None:
         raise refusal(ReadError, path, [what])
 
 
-def _check_deflated(path: Path) -> bool:
+def _check_deflated(path: Source) -> bool:
     """Return whether a file is deflated as a whole; one that unpacks to too much is refused before pydicom does it."""
-    from pydicom.filereader import read_file_meta_info
+    from pydicom.filereader import read_dataset
 
     with path.open("rb") as file:
-        if file.read(PREAMBLE + 4)[PREAMBLE:] != MARK or read_file_meta_info(path).get("TransferSyntaxUID") != DEFLATED:
+        if file.read(PREAMBLE + 4)[PREAMBLE:] != MARK:
+            return False
+        meta = read_dataset(file, False, True, stop_when=lambda tag, *_: tag >> 16 != META_GROUP)
+        if meta.get("TransferSyntaxUID") != DEFLATED:
             return False
         file.seek(PREAMBLE + 4)
         file.seek(_after_meta(file.read(12)) + PREAMBLE + 4)
@@ -209,13 +213,13 @@ def _after_meta(first: bytes) -> int:
     return 12 + int.from_bytes(first[8:12], "little")
 
 
-def _whole(path: Path) -> FileDataset:
+def _whole(path: Source) -> FileDataset:
     from pydicom import dcmread
 
-    return dcmread(path, specific_tags=[*KEYWORDS, "PixelData"])
+    return dcmread(handle(path), specific_tags=[*KEYWORDS, "PixelData"])
 
 
-def _check_stream(path: Path, head: _Head, frame: int) -> None:
+def _check_stream(path: Source, head: _Head, frame: int) -> None:
     """Refuse a compressed frame that no decoder is here for, or that declares another size than the header."""
     from pydicom.encaps import get_frame
     from pydicom.pixels.decoders.base import get_decoder

@@ -5,7 +5,6 @@ Shapes: `H, W` height and width. Sections are those of DICOM PS3.3.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from polydx.errors import ConfigError, ReadError
 from polydx.io.files import refusal
+from polydx.io.source import Source
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -26,7 +26,7 @@ GREY = ("MONOCHROME1", "MONOCHROME2")
 COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_RCT", "YBR_ICT")
 
 
-def meaning(path: Path, stored: Pixels, dataset: Dataset, frame: int, window: Window) -> Pixels:
+def meaning(path: Source, stored: Pixels, dataset: Dataset, frame: int, window: Window) -> Pixels:
     """Return what a decoded frame stands for.
 
     Args:
@@ -61,7 +61,7 @@ def meaning(path: Path, stored: Pixels, dataset: Dataset, frame: int, window: Wi
     return _turned(values, low, high) if dark_is_high else values
 
 
-def kind_of_colour(path: Path, dataset: Dataset) -> str:
+def kind_of_colour(path: Source, dataset: Dataset) -> str:
     """Return the photometric interpretation, one that is read.
 
     Raises:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from polydx.errors import PolydxError, Problem, ReadError, counted
+from polydx.io.source import Source
 
 Format: TypeAlias = Literal["text", "npy", "hdf5", "parquet", "xlsx"]
 
@@ -78,12 +79,12 @@ FOREIGN = (
 )
 
 
-def refusal(error: type[PolydxError], path: Path, found: Sequence[str]) -> PolydxError:
+def refusal(error: type[PolydxError], path: Source, found: Sequence[str]) -> PolydxError:
     """Return the one error that lists all that is wrong with a file."""
     return error(f"{counted(len(found), 'problem')} in {path}", [Problem(path.name, what) for what in found])
 
 
-def open_file(path: str | Path) -> tuple[Path, bytes]:
+def open_file(path: str | Source) -> tuple[Source, bytes]:
     """Return the path and the first bytes of a file that can be read.
 
     A name whose accents are stored in another way than on the disk finds its file: the path returned is the disk's.
@@ -92,7 +93,7 @@ def open_file(path: str | Path) -> tuple[Path, bytes]:
         ReadError: missing (close names are suggested), a folder, a link that leads nowhere or to itself, no
             regular file, no permission, empty, or over `MOST_BYTES`.
     """
-    path = as_stored(Path(path))
+    path = as_stored(Path(path)) if isinstance(path, str | Path) else path
     try:
         status = path.stat()
         _check_status(status)
@@ -125,7 +126,7 @@ def _composed(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
-def read_bytes(path: Path) -> bytes:
+def read_bytes(path: Source) -> bytes:
     """Return all bytes of a file that `open_file` has let through.
 
     Raises:
@@ -137,7 +138,7 @@ def read_bytes(path: Path) -> bytes:
         raise refusal(ReadError, path, [_why_unreadable(path, error)]) from error
 
 
-def format_of(path: Path, head: bytes, accepted: Iterable[Format]) -> Format:
+def format_of(path: Source, head: bytes, accepted: Iterable[Format]) -> Format:
     """Return what a file holds; its name and its content must agree.
 
     Args:
@@ -162,7 +163,7 @@ def _listed(accepted: Iterable[Format]) -> str:
     return " or ".join(accepted)
 
 
-def _content_of(path: Path, head: bytes) -> tuple[Format | None, str]:
+def _content_of(path: Source, head: bytes) -> tuple[Format | None, str]:
     """Return the format the bytes show (None if no reader exists) and its name in words."""
     vendor = VENDORS.get(path.suffix.lower()) or _match(head, VENDOR_CONTENTS)
     if vendor is not None:
@@ -183,7 +184,7 @@ def _match(head: bytes, known: Iterable[tuple[bytes, str]]) -> str | None:
     return next((words for start, words in known if head.startswith(start)), None)
 
 
-def _zip_content(path: Path) -> tuple[Format | None, str]:
+def _zip_content(path: Source) -> tuple[Format | None, str]:
     # Every Office file is a ZIP archive; its name is the only cheap hint, its content is checked on reading.
     if path.suffix.lower() in (".xlsx", ".xlsm"):
         return "xlsx", "an Excel workbook"
@@ -203,8 +204,8 @@ def _check_status(status: os.stat_result) -> None:
         raise ValueError(f"has {size:.2f} GB, over the limit of {limit:.0f} GB; split it")
 
 
-def _why_unreadable(path: Path, error: OSError | ValueError) -> str:
-    if isinstance(error, ValueError):
+def _why_unreadable(path: Source, error: OSError | ValueError) -> str:
+    if isinstance(error, ValueError) or not isinstance(path, Path):
         return str(error)
     if error.errno == errno.ELOOP:
         return "is a symbolic link that leads back to itself"

@@ -7,7 +7,6 @@ import io
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from polydx.errors import ReadError
 from polydx.io.axis import MIN_POINTS
 from polydx.io.files import refusal
+from polydx.io.source import Source
 from polydx.io.text import number, plain
 
 AXIS_NAME = re.compile(
@@ -106,7 +106,7 @@ def _cells(line: str, delimiter: str | None) -> list[str]:
     return next(csv.reader([line], delimiter=delimiter)) if '"' in line else line.split(delimiter)
 
 
-def wide_rows(text: str, header: Header, path: Path) -> Iterator[Row]:
+def wide_rows(text: str, header: Header, path: Source) -> Iterator[Row]:
     """Yield the rows under the header, each with its line number.
 
     Raises:

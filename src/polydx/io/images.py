@@ -7,7 +7,6 @@ taken as hostile: sizes are checked before anything is decoded, and whatever a d
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from polydx.errors import ReadError
 from polydx.io.files import open_file, refusal
+from polydx.io.source import Source
 
 __all__ = ["count_frames", "read_image", "read_patient_id"]
 
@@ -24,7 +24,7 @@ Window: TypeAlias = Literal["file"] | tuple[float, float] | None
 MOST_FRAMES = 20_000
 
 
-def read_image(path: str | Path, frame: int = 0, *, window: Window = None) -> Pixels:
+def read_image(path: str | Source, frame: int = 0, *, window: Window = None) -> Pixels:
     """Read one frame of an image file.
 
     JPEG, PNG, TIFF, BMP, GIF, WebP, JPEG 2000 and PGM/PPM are turned upright as their orientation tag (EXIF, TIFF, XMP)
@@ -60,7 +60,7 @@ def read_image(path: str | Path, frame: int = 0, *, window: Window = None) -> Pi
     return np.ascontiguousarray(read_picture(path, head, frame))
 
 
-def count_frames(path: str | Path) -> int:
+def count_frames(path: str | Source) -> int:
     """Return how many frames an image file holds, without decoding any.
 
     Raises:
@@ -77,7 +77,7 @@ def count_frames(path: str | Path) -> int:
     return frames
 
 
-def read_patient_id(path: str | Path) -> str | None:
+def read_patient_id(path: str | Source) -> str | None:
     """Return the PatientID of a DICOM file, None where it is empty or missing; nothing else of the header is kept.
 
     Raises:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pandas as pd
 
 from polydx.errors import ReadError
 from polydx.io.files import refusal
+from polydx.io.source import Source, handle
 from polydx.io.typed import repeated_names
 
 
-def read_parquet(path: Path) -> pd.DataFrame:
+def read_parquet(path: Source) -> pd.DataFrame:
     """Return all columns of a Parquet file; an index stored by pandas comes back as a column.
 
     Raises:
@@ -21,7 +20,7 @@ def read_parquet(path: Path) -> pd.DataFrame:
     import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(path)
+        table = pq.read_table(handle(path))
     except (pa.ArrowException, OSError) as error:
         raise refusal(ReadError, path, [f"is a broken Parquet file ({error})"]) from error
     found = [

@@ -9,7 +9,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from polydx.errors import ReadError, counted
 from polydx.io.codestreams import jpeg2000_shape
 from polydx.io.files import FOREIGN, refusal
+from polydx.io.source import Source, handle
 
 if TYPE_CHECKING:
     from PIL import ImageFile
@@ -44,7 +44,7 @@ STRIPS = ((273, 279), (324, 325))  # of offsets and lengths, in strips or tiles
 UNSIGNED = 1
 
 
-def read_picture(path: Path, head: bytes, frame: int) -> Pixels:
+def read_picture(path: Source, head: bytes, frame: int) -> Pixels:
     """Return one frame; see `polydx.io.images.read_image`."""
     with _opened(path, head) as image:
         _seek(path, head, image, frame)
@@ -60,14 +60,14 @@ def read_picture(path: Path, head: bytes, frame: int) -> Pixels:
         return upper.astype(np.uint16) << 8 | _bytes_of(path, image, lower=True)
 
 
-def picture_frames(path: Path, head: bytes) -> int:
+def picture_frames(path: Source, head: bytes) -> int:
     """Return how many frames a file holds."""
     with _opened(path, head) as image:
         return int(getattr(image, "n_frames", 1))
 
 
 @contextmanager
-def _opened(path: Path, head: bytes) -> Iterator[ImageFile.ImageFile]:
+def _opened(path: Source, head: bytes) -> Iterator[ImageFile.ImageFile]:
     """Open a file by its content; whatever goes wrong until it is closed is a `ReadError`."""
     from PIL import Image, UnidentifiedImageError
 
@@ -75,7 +75,7 @@ def _opened(path: Path, head: bytes) -> Iterator[ImageFile.ImageFile]:
     warnings.filterwarnings("ignore", module=r"PIL\.")
     Image.init()
     try:
-        with Image.open(path, formats=FORMATS) as image:
+        with Image.open(handle(path), formats=FORMATS) as image:
             yield image
     except ReadError:
         raise
@@ -96,7 +96,7 @@ def _unknown(head: bytes) -> str:
     return f"holds {words or 'no image that can be recognised'}; expected {READABLE}"
 
 
-def _seek(path: Path, head: bytes, image: ImageFile.ImageFile, frame: int) -> None:
+def _seek(path: Source, head: bytes, image: ImageFile.ImageFile, frame: int) -> None:
     if frame == 0:
         return
     try:
@@ -107,7 +107,7 @@ def _seek(path: Path, head: bytes, image: ImageFile.ImageFile, frame: int) -> No
         raise refusal(ReadError, path, [what]) from error
 
 
-def _check_size(path: Path, image: ImageFile.ImageFile) -> None:
+def _check_size(path: Source, image: ImageFile.ImageFile) -> None:
     """Refuse a frame that would take too much, before it is decoded."""
     each = 3 if image.mode == "RGB" else BYTES.get(image.mode, 4)
     needed = image.width * image.height * each * (2 if _is_wide_colour(image) else 1)
@@ -119,7 +119,7 @@ def _check_size(path: Path, image: ImageFile.ImageFile) -> None:
         raise refusal(ReadError, path, [what])
 
 
-def _check_strips(path: Path, image: ImageFile.ImageFile) -> None:
+def _check_strips(path: Source, image: ImageFile.ImageFile) -> None:
     """Refuse a TIFF whose strips or tiles are not all there, of which libtiff would tell the terminal at length."""
     if not any(tile.codec_name == "libtiff" for tile in image.tile):
         return
@@ -143,7 +143,7 @@ def _raw_mode(tile: Any) -> str:
     return str(tile.args[0] if isinstance(tile.args, tuple) else tile.args)
 
 
-def _bytes_of(path: Path, image: ImageFile.ImageFile, *, lower: bool) -> Pixels:
+def _bytes_of(path: Source, image: ImageFile.ImageFile, *, lower: bool) -> Pixels:
     """Return the upper or the lower byte of every value of a colour image of 16 bits a channel."""
     raw = {_raw_mode(tile) for tile in image.tile}
     mode, _, order = next(iter(raw)).partition(";")
@@ -171,7 +171,7 @@ def _upright(image: ImageFile.ImageFile) -> Pixels:
     return np.asarray(ImageOps.exif_transpose(image))
 
 
-def _values(path: Path, image: ImageFile.ImageFile) -> Pixels:
+def _values(path: Source, image: ImageFile.ImageFile) -> Pixels:
     """Return the pixels of an opened frame, as arrays can hold them."""
     if image.format == "PPM" and any(tile.codec_name.startswith("ppm") for tile in image.tile):
         what = "is a PGM/PPM file of another maximum than 255 or 65535, or in text; save it as PNG"

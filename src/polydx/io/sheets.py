@@ -8,18 +8,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, time
 from itertools import chain
-from pathlib import Path
 from typing import Any, TypeAlias
 
 from polydx.errors import ReadError
 from polydx.io.files import MOST_BYTES, refusal
+from polydx.io.source import Source, handle
 
 Row: TypeAlias = tuple[int, Sequence[str]]
 
 FORMULA_TAGS = (b"<f>", b"<f ", b"<f/>")
 
 
-def read_sheet(path: Path, sheet: str | int | None = None) -> list[Row]:
+def read_sheet(path: Source, sheet: str | int | None = None) -> list[Row]:
     """Return the rows of one sheet that are not empty, each with its number from 1, all of one length.
 
     Cells are text: numbers as Python writes them, whole numbers without '.0', dates as 'YYYY-MM-DD' (with
@@ -66,9 +66,9 @@ def cell_text(value: Any) -> str:
     return str(value).strip()
 
 
-def _survey(path: Path) -> bool:
+def _survey(path: Source) -> bool:
     """Return whether any sheet has formulas, after a look at the size of what is packed."""
-    with _broken_by_name(path), zipfile.ZipFile(path) as archive:
+    with _broken_by_name(path), zipfile.ZipFile(handle(path)) as archive:
         packed = archive.infolist()
         size = sum(entry.file_size for entry in packed)
         if size > MOST_BYTES:
@@ -79,12 +79,12 @@ def _survey(path: Path) -> bool:
 
 
 @contextmanager
-def _workbook(path: Path, results: bool) -> Iterator[Any]:
+def _workbook(path: Source, results: bool) -> Iterator[Any]:
     from openpyxl import load_workbook
 
     with _broken_by_name(path), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # about styles and validation rules, which are not read
-        book = load_workbook(path, read_only=True, data_only=results)
+        book = load_workbook(handle(path), read_only=True, data_only=results)
         try:
             yield book
         finally:
@@ -92,7 +92,7 @@ def _workbook(path: Path, results: bool) -> Iterator[Any]:
 
 
 @contextmanager
-def _broken_by_name(path: Path) -> Iterator[None]:
+def _broken_by_name(path: Source) -> Iterator[None]:
     try:
         yield
     except (
@@ -109,7 +109,7 @@ def _broken_by_name(path: Path) -> Iterator[None]:
         raise refusal(ReadError, path, [what]) from error
 
 
-def _title(titles: Sequence[str], sheet: str | int | None, path: Path) -> str:
+def _title(titles: Sequence[str], sheet: str | int | None, path: Source) -> str:
     listed = ", ".join(f"'{title}'" for title in titles) or "none"
     if isinstance(sheet, str) and sheet in titles:
         return sheet
@@ -125,7 +125,7 @@ def _grid(worksheet: Any) -> list[tuple[Any, ...]]:
     return list(worksheet.iter_rows())
 
 
-def _unsaved(path: Path, title: str, grid: Sequence[Sequence[Any]]) -> list[str]:
+def _unsaved(path: Source, title: str, grid: Sequence[Sequence[Any]]) -> list[str]:
     """Name the cells with a formula but no result: they would read as empty."""
     with _workbook(path, results=False) as book:
         written = _grid(book[title])

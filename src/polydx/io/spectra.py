@@ -21,6 +21,7 @@ from polydx.io.files import Format, format_of, open_file, refusal
 from polydx.io.headers import header_of, wide_header, wide_rows
 from polydx.io.parquet import read_parquet
 from polydx.io.sheets import read_sheet
+from polydx.io.source import Source
 from polydx.io.text import quoted, read_text
 from polydx.io.wide import WideSpectra, checked_wide, wide_spectra
 
@@ -33,7 +34,7 @@ FORMATS: tuple[Format, ...] = ("text", "xlsx", "parquet", "npy", "hdf5")
 TABLES: tuple[Format, ...] = ("text", "xlsx", "parquet")
 
 
-def read_spectra(path: str | Path, axis: str | Path | ArrayLike | None = None) -> Pair:
+def read_spectra(path: str | Source, axis: str | Path | ArrayLike | None = None) -> Pair:
     """Read the spectra of one file.
 
     Text in columns (wavenumber, then one or more intensities) with any usual delimiter, decimal mark, header
@@ -71,7 +72,7 @@ def read_spectra(path: str | Path, axis: str | Path | ArrayLike | None = None) -
     return table.values, table.axis
 
 
-def read_spectra_table(path: str | Path, sheet: str | int | None = None) -> WideSpectra:
+def read_spectra_table(path: str | Source, sheet: str | int | None = None) -> WideSpectra:
     """Read a wide table of spectra, and keep its ids and labels.
 
     Args:
@@ -103,7 +104,7 @@ def read_spectra_table(path: str | Path, sheet: str | int | None = None) -> Wide
     return wide_spectra(header, rows[1:], path, word="row")
 
 
-def read_axis(path: str | Path) -> Floats:
+def read_axis(path: str | Source) -> Floats:
     """Read an axis that stands alone in a file: one column or one row of text, or a `.npy` array.
 
     Returns:
@@ -125,7 +126,7 @@ def read_axis(path: str | Path) -> Floats:
     return _checked_axis(numbers.ravel(), path)
 
 
-def _with_axis(path: Path, kind: Format, axis: str | Path | ArrayLike) -> Pair:
+def _with_axis(path: Source, kind: Format, axis: str | Path | ArrayLike) -> Pair:
     """Read a file of rows of intensities and no axis of its own."""
     if kind not in ("npy", "text"):
         raise refusal(AxisError, path, ["has an axis of its own; leave `axis` out"])
@@ -136,7 +137,7 @@ def _with_axis(path: Path, kind: Format, axis: str | Path | ArrayLike) -> Pair:
     return _checked(as_rows(values, len(points), path), points, path)
 
 
-def _checked_axis(axis: Floats, path: Path) -> Floats:
+def _checked_axis(axis: Floats, path: Source) -> Floats:
     if axis.ndim != 1:
         raise refusal(AxisError, path, [f"the axis has shape {axis.shape}; expected one dimension"])
     found = axis_problems(axis, lambda i: f"axis point {i + 1}")
@@ -145,7 +146,7 @@ def _checked_axis(axis: Floats, path: Path) -> Floats:
     return axis
 
 
-def _checked(values: Floats, axis: Floats, path: Path) -> Pair:
+def _checked(values: Floats, axis: Floats, path: Source) -> Pair:
     axis_found = axis_problems(axis, lambda i: f"axis point {i + 1}")
     found = axis_found + intensity_problems(values, lambda row, point: f"spectrum {row + 1}, point {point + 1}")
     if found:
@@ -153,7 +154,7 @@ def _checked(values: Floats, axis: Floats, path: Path) -> Pair:
     return oriented(values, axis)
 
 
-def _from_text(text: str, path: Path, word: str = "line") -> Pair:
+def _from_text(text: str, path: Source, word: str = "line") -> Pair:
     header = wide_header(text)
     if header is not None:
         table = wide_spectra(header, wide_rows(text, header, path), path)
@@ -161,7 +162,7 @@ def _from_text(text: str, path: Path, word: str = "line") -> Pair:
     return _from_block(read_block(text, path, word=word), path, word)
 
 
-def _from_block(block: Block, path: Path, word: str) -> Pair:
+def _from_block(block: Block, path: Source, word: str) -> Pair:
     """Take the first column as axis, the others as spectra."""
     axis, values = block.values[:, 0], block.values[:, 1:].T
 
@@ -179,7 +180,7 @@ def _from_block(block: Block, path: Path, word: str) -> Pair:
     return oriented(values, axis)
 
 
-def _from_sheet(path: Path) -> Pair:
+def _from_sheet(path: Source) -> Pair:
     rows = read_sheet(path)
     header = header_of(rows[0][1], delimiter=None, line=rows[0][0])
     if header is not None:
@@ -190,7 +191,7 @@ def _from_sheet(path: Path) -> Pair:
     return _from_block(read_block("\n".join(lines), path, word="row"), path, "row")
 
 
-def _wide_parquet(frame: pd.DataFrame, path: Path) -> WideSpectra:
+def _wide_parquet(frame: pd.DataFrame, path: Source) -> WideSpectra:
     header = header_of([str(name) for name in frame.columns])
     if header is None:
         raise _no_axis_in_header(path, ", ".join(map(str, frame.columns)))
@@ -208,6 +209,6 @@ def _wide_parquet(frame: pd.DataFrame, path: Path) -> WideSpectra:
     return checked_wide(header, values, frame.iloc[:, list(header.others)], path, lambda row: f"row {row + 1}")
 
 
-def _no_axis_in_header(path: Path, found: str) -> PolydxError:
+def _no_axis_in_header(path: Source, found: str) -> PolydxError:
     expected = "expected eight or more names such as '400' or '400.5 cm-1'"
     return refusal(AxisError, path, [f"has no axis in its header; {expected}, found {quoted(found)}"])

@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TypeAlias
 
 import pandas as pd
@@ -18,6 +17,7 @@ from polydx.errors import ReadError
 from polydx.io.files import Format, format_of, open_file, refusal
 from polydx.io.parquet import read_parquet
 from polydx.io.sheets import read_sheet
+from polydx.io.source import Source
 from polydx.io.text import plain, quoted, read_text
 from polydx.io.typed import repeated_names, typed_frame
 
@@ -28,7 +28,7 @@ DELIMITERS = (",", ";", "\t")
 ROWS_SNIFFED = 50
 
 
-def read_table(path: str | Path, sheet: str | int | None = None, text: Sequence[str] = ()) -> pd.DataFrame:
+def read_table(path: str | Source, sheet: str | int | None = None, text: Sequence[str] = ()) -> pd.DataFrame:
     """Read one table, its first row that is not empty being the header.
 
     Names and cells lose blanks around them (no-break ones too); empty rows and columns are dropped; a column
@@ -86,7 +86,7 @@ def _likeness(content: str, delimiter: str) -> tuple[float, int]:
     return lengths.count(lengths[0]) / len(lengths), lengths[0]
 
 
-def _records(content: str, delimiter: str, skipped: int, path: Path) -> Iterator[Row]:
+def _records(content: str, delimiter: str, skipped: int, path: Source) -> Iterator[Row]:
     """Yield the rows that are not empty, each with the number of its last line."""
     source = io.StringIO(content)
     for _ in range(skipped):
@@ -102,7 +102,7 @@ def _records(content: str, delimiter: str, skipped: int, path: Path) -> Iterator
         raise refusal(ReadError, path, [what]) from error
 
 
-def _frame(rows: Sequence[Row], path: Path, comma: bool, text: Sequence[str]) -> pd.DataFrame:
+def _frame(rows: Sequence[Row], path: Source, comma: bool, text: Sequence[str]) -> pd.DataFrame:
     """Return the table of a header and the rows below it."""
     names, body = rows[0][1], rows[1:]
     if not body:
@@ -123,7 +123,7 @@ def _frame(rows: Sequence[Row], path: Path, comma: bool, text: Sequence[str]) ->
     return typed_frame({named[i]: columns[i] for i in filled}, comma, text)
 
 
-def _tidy_parquet(frame: pd.DataFrame, path: Path, text: Sequence[str]) -> pd.DataFrame:
+def _tidy_parquet(frame: pd.DataFrame, path: Source, text: Sequence[str]) -> pd.DataFrame:
     frame = frame.set_axis([plain(str(name)).strip() for name in frame.columns], axis=1)
     frame = frame.dropna(axis=0, how="all").dropna(axis=1, how="all").reset_index(drop=True)
     if frame.empty:

@@ -6,10 +6,10 @@ import codecs
 import math
 import re
 from collections.abc import Iterable
-from pathlib import Path
 
 from polydx.errors import ReadError
 from polydx.io.files import read_bytes, refusal
+from polydx.io.source import Source
 
 BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -27,7 +27,7 @@ THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+", re.ASCII)
 MOST_QUOTED = 60
 
 
-def read_text(path: Path) -> str:
+def read_text(path: Source) -> str:
     r"""Return the text of a file, with '\n' as the only line end.
 
     Encodings: UTF-8, UTF-16 and UTF-32 by their byte-order mark, UTF-16 without one by its zero bytes,
@@ -44,7 +44,7 @@ def read_text(path: Path) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _decode(data: bytes, path: Path) -> str:
+def _decode(data: bytes, path: Source) -> str:
     encoding = next((name for mark, name in BOMS if data.startswith(mark)), None) or _unmarked_utf16(data)
     try:
         return data.decode(encoding or "utf-8")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,6 +14,7 @@ from polydx.io.axis import axis_problems, intensity_problems, oriented
 from polydx.io.columns import clean_numbers
 from polydx.io.files import refusal
 from polydx.io.headers import Header, Row
+from polydx.io.source import Source
 from polydx.io.text import doubtful_thousands, number, quoted
 from polydx.io.typed import repeated_names, typed_frame
 
@@ -34,7 +34,7 @@ class WideSpectra:
     columns: pd.DataFrame
 
 
-def wide_spectra(header: Header, rows: Iterable[Row], path: Path, word: str = "line") -> WideSpectra:
+def wide_spectra(header: Header, rows: Iterable[Row], path: Source, word: str = "line") -> WideSpectra:
     """Return the spectra of a wide table.
 
     Args:
@@ -66,7 +66,7 @@ def wide_spectra(header: Header, rows: Iterable[Row], path: Path, word: str = "l
 
 
 def checked_wide(
-    header: Header, values: NDArray[np.float64], columns: pd.DataFrame, path: Path, place: Callable[[int], str]
+    header: Header, values: NDArray[np.float64], columns: pd.DataFrame, path: Source, place: Callable[[int], str]
 ) -> WideSpectra:
     """Return wide spectra with a rising axis, or raise all that is wrong with axis and intensities.
 
@@ -90,7 +90,7 @@ def checked_wide(
     return WideSpectra(*oriented(values, header.axis), columns)
 
 
-def _refuse_other_unit(header: Header, path: Path) -> None:
+def _refuse_other_unit(header: Header, path: Source) -> None:
     """Refuse an axis whose own names say that it is no wavenumber."""
     if header.unit is not None:
         first = quoted(header.names[header.points[0]])
@@ -98,7 +98,7 @@ def _refuse_other_unit(header: Header, path: Path) -> None:
         raise refusal(AxisError, path, [what])
 
 
-def _intensities(header: Header, rows: Sequence[Row], path: Path, word: str) -> NDArray[np.float64]:
+def _intensities(header: Header, rows: Sequence[Row], path: Source, word: str) -> NDArray[np.float64]:
     """Return the (n, L) numbers of the axis columns."""
     take = _picker(header.points)
     fields = [take(cells) for _, cells in rows]
@@ -120,7 +120,7 @@ def _picker(points: Sequence[int]) -> Callable[[Sequence[str]], Sequence[str]]:
     return lambda cells: [cells[i] for i in points]
 
 
-def _careful(header: Header, rows: Sequence[Row], comma: bool, path: Path, word: str) -> NDArray[np.float64]:
+def _careful(header: Header, rows: Sequence[Row], comma: bool, path: Source, word: str) -> NDArray[np.float64]:
     """Return the numbers of rows with words such as NaN in them, or name every cell that is wrong."""
     found, values = [], np.full((len(rows), len(header.points)), np.nan)
     for k, (i, cells) in enumerate(rows):
