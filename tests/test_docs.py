@@ -182,7 +182,8 @@ def test_backbones_necks_augmentations_and_losses_are_documented():
     assert {code(c[0]) for c in tables["image_augmentation"]} == set(IMAGE_AUGMENTATIONS)
     losses = text[text.index("### Losses") :]
     assert all(f"`{name}`" in losses for name in LOSSES)
-    assert all(f"`{name}`" in text for name in FUSIONS)
+    for name, fusion in FUSIONS.items():
+        assert_documented(tables[name], parameters(fusion, hidden=("widths",)), f"fusion {name}")
 
 
 def test_splits_checks_and_options_of_datasets_are_documented():

@@ -90,7 +90,8 @@ def test_a_head_of_another_width_is_refused():
 @pytest.mark.parametrize(
     ("ask", "message"),
     [
-        (lambda n: n({"raman": inputs()["raman"]}), "needs raman, image; missing: image"),
+        (lambda n: n({"ramen": inputs()["raman"]}), "takes raman, image, but the inputs are ramen"),
+        (lambda n: n({}), "takes raman, image, but the inputs are none"),
         (lambda n: n.features(inputs(), "rmn.stem"), "unknown modality 'rmn'"),
         (lambda n: n.features({}, "raman.stem"), "which the input lacks"),
         (lambda n: n.head("nope"), "unknown task 'nope'"),

@@ -24,6 +24,12 @@ def mix_within(
     Returns:
         modality -> (B, ...).
     """
+    partner, share = partners(groups, strength, generator)
+    return {name: torch.lerp(x, x[partner], _column(share, x)) for name, x in inputs.items()}
+
+
+def partners(groups: Tensor, strength: float, generator: Generator) -> tuple[Tensor, Tensor]:
+    """Return (B,) the row that each row mixes with, and (B,) the share of it; arguments as in `mix_within`."""
     keys = torch.rand(len(groups), generator=generator, device=groups.device)
     share = strength * torch.rand(len(groups), generator=generator, device=groups.device)
     # The rows in order of group, once as they came and once shuffled within each group: pairs of the same group.
@@ -32,7 +38,7 @@ def mix_within(
     shuffled = shuffle[torch.argsort(groups[shuffle], stable=True)]
     partner = torch.empty_like(ordered)
     partner[ordered] = shuffled
-    return {name: torch.lerp(x, x[partner], _column(share, x)) for name, x in inputs.items()}
+    return partner, share
 
 
 def _column(share: Tensor, x: Tensor) -> Tensor:

@@ -130,6 +130,7 @@ class TrainingConfig(FitConfig):
     task_weights: Literal["learned"] | dict[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     mixup: float = Field(0.0, ge=0, le=1, description="largest share of another row with the same labels")
+    modality_dropout: float = Field(0.0, ge=0, lt=1, description="of a modality of a sample, never its last one")
     layer_lr_decay: float = Field(1.0, gt=0, le=1, description="of the learning rate, from a stage to the one before")
     augmentation_variants: int = Field(0, ge=0, description="variants of a row, which take turns; 0 draws anew")
     cache_gb: float = Field(4.0, ge=0, description="of the user's cache, for what frozen first stages give")
@@ -235,6 +236,9 @@ class Unfreeze(Strict):
 class NetworkConfig(RecipeBase):
     """A backbone a modality, a neck, fusion, and one head a task.
 
+    A network of several modalities, or with `bags`, learns from samples, whose rows are pooled; one of a single
+    modality without `bags` from rows.
+
     `freeze` names what keeps its weights: `raman.stem`, or `raman` for the whole backbone. `head: mapped` fits no
     network: the classes that the source network knows, of `init` or of a supervised `pretrain` on another study, are
     mapped to those of the task.
@@ -244,7 +248,10 @@ class NetworkConfig(RecipeBase):
     backbones: dict[str, Named] = Field(min_length=1)
     neck: Named = Open(name="average")
     necks: dict[str, Named] = Field(default_factory=dict, description="modality -> neck, in place of `neck`")
-    fusion: str = "concat"
+    fusion: Named = Open(name="concat")
+    bags: dict[str, Literal["mean", "attention"]] = Field(
+        default_factory=dict, description="modality -> how rows are pooled"
+    )
     heads: dict[str, HeadConfig] = Field(default_factory=dict)
     head: Literal["trained", "mapped"] = "trained"
     preprocessing: dict[str, NetworkSteps] = Field(default_factory=dict)

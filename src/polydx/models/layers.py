@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 from torch import nn
@@ -20,3 +22,17 @@ ACTIVATIONS: dict[str, type[nn.ReLU] | type[nn.GELU] | type[nn.SiLU]] = {
     "gelu": nn.GELU,
     "silu": nn.SiLU,
 }
+
+
+@contextmanager
+def steady_norms(wanted: bool, *modules: nn.Module) -> Iterator[None]:
+    """Keep the batch norms of the modules in evaluation inside the block, if that is wanted."""
+    norms = [m for module in modules for m in module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    learning = [norm for norm in norms if norm.training] if wanted else []
+    for norm in learning:
+        norm.eval()
+    try:
+        yield
+    finally:
+        for norm in learning:
+            norm.train()

@@ -19,6 +19,10 @@ class Neck(nn.Module):
         super().__init__()
         self.out_width = out_width
 
+    def plain(self) -> Neck:
+        """Return what stands in its place while a backbone is pretrained alone."""
+        return self
+
 
 class Average(Neck):
     """The mean over all positions."""

@@ -5,30 +5,39 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
+import torch
 from torch import Tensor, nn
 
 from polydx.errors import ConfigError
 from polydx.models.backbones import Backbone, build_backbone
-from polydx.models.fusion import FUSIONS
+from polydx.models.bags import Bags, as_bags
+from polydx.models.fusion import build_fusion
 from polydx.models.heads import Head
-from polydx.models.layers import Dims
+from polydx.models.layers import Dims, steady_norms
 from polydx.models.necks import Neck, build_neck
 from polydx.models.options import check_options, known
+from polydx.models.pooling import POOLS, MeanPool
 from polydx.models.seeding import seeded
 
 Options = Mapping[str, Any]
+Inputs = Mapping[str, Tensor | Bags]
+Vectors = dict[str, Tensor]
 
 
 class Network(nn.Module):
     """Several modalities in, several tasks out.
 
-    Parameters are named `backbones.<modality>.<stage>...`, `necks.<modality>...`, `fusion...`, `heads.<task>...`.
+    A sample goes through four parts, each of which can be called alone: `encode` for every row of a modality, `pool`
+    for the rows of a sample, `fuse` for its modalities, and the heads. A modality without rows is missing, and the
+    fusion is told so. Parameters are named `backbones.<modality>.<stage>...`, `necks.<modality>...`,
+    `pools.<modality>...`, `fusion...`, `heads.<task>...`.
 
     Args:
         backbones: modality -> backbone.
         necks: modality -> neck, for the same modalities.
         heads: task -> head, each as wide as the fusion's output.
-        fusion: a key of `FUSIONS`.
+        fusion: a key of `FUSIONS`, or one with options, `{"name": ...}`.
+        bags: modality -> key of `POOLS`; `mean` where left out.
 
     Raises:
         ConfigError: names or widths do not fit together.
@@ -40,10 +49,10 @@ class Network(nn.Module):
         backbones: Mapping[str, Backbone],
         necks: Mapping[str, Neck],
         heads: Mapping[str, Head],
-        fusion: str = "concat",
+        fusion: str | Options = "concat",
+        bags: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__()
-        known(fusion, FUSIONS, "fusion")
         if not backbones or set(backbones) != set(necks):
             raise ConfigError(
                 f"a network needs one backbone and one neck a modality, but got backbones for {sorted(backbones)} "
@@ -53,15 +62,19 @@ class Network(nn.Module):
             _check_name(name)
         self.backbones = nn.ModuleDict(backbones)
         self.necks = nn.ModuleDict({name: necks[name] for name in backbones})
-        self.fusion = FUSIONS[fusion]({name: necks[name].out_width for name in backbones})
-        self.embedding_width = int(self.fusion.out_width)  # type: ignore[arg-type]
+        self.pools = nn.ModuleDict({name: _pool(name, how, necks) for name, how in (bags or {}).items()})
+        options = {"name": fusion} if isinstance(fusion, str) else dict(fusion)
+        self.fusion = build_fusion(widths={name: necks[name].out_width for name in backbones}, **options)
+        self.embedding_width = self.fusion.out_width
+        if self.fusion.regions:
+            _check_regions(backbones, necks)
         self.heads = nn.ModuleDict()
         for task, head in heads.items():
             self.set_head(task, head)
 
     @property
     def modalities(self) -> tuple[str, ...]:
-        """The modalities that `forward` needs."""
+        """The modalities that `forward` takes, in the order of the fusion."""
         return tuple(self.backbones)
 
     @property
@@ -82,32 +95,84 @@ class Network(nn.Module):
             )
         self.heads[task] = head
 
-    def forward(self, inputs: Mapping[str, Tensor], after: Mapping[str, str] | None = None) -> dict[str, Tensor]:
-        """Return {task: logits (B, K)} for {modality: (B, C, L) or (B, C, H, W)}; `after` as in `embed`."""
+    def forward(self, inputs: Inputs, after: Mapping[str, str] | None = None) -> dict[str, Tensor]:
+        """Return {task: logits (B, K)}; arguments as in `embed`."""
         embedding = self.embed(inputs, after)
         return {task: head(embedding) for task, head in self.heads.items()}
 
-    def embed(self, inputs: Mapping[str, Tensor], after: Mapping[str, str] | None = None) -> Tensor:
+    def embed(self, inputs: Inputs, after: Mapping[str, str] | None = None) -> Tensor:
         """Return the fused embedding (B, D).
 
         Args:
-            inputs: {modality: (B, C, L) or (B, C, H, W)}.
+            inputs: modality -> one row a sample, (B, C, L), (B, C, H, W) or (B, D); or bags of B samples with none, one
+                or several rows each. A modality that is left out is missing in all samples.
             after: modality -> stage whose feature map `inputs` holds in place of the input itself.
 
         Raises:
-            ConfigError: a modality of the network is missing from `inputs`.
+            ConfigError: none of the network's modalities is among `inputs`.
         """
-        missing = [name for name in self.backbones if name not in inputs]
-        if missing:
-            raise ConfigError(f"this network needs {', '.join(self.modalities)}; missing: {', '.join(missing)}")
-        stages = after or {}
-        maps = {
-            name: self.backbone(name).resume(inputs[name], stages[name]) if name in stages else backbone(inputs[name])
-            for name, backbone in self.backbones.items()
-        }
-        vectors = {name: self.necks[name](x) for name, x in maps.items()}
-        fused: Tensor = self.fusion(vectors)
+        return self.fuse(*self.pooled(inputs, after))
+
+    def pooled(self, inputs: Inputs, after: Mapping[str, str] | None = None) -> tuple[Vectors, Vectors]:
+        """Return what `fuse` takes: modality -> (B, ...) vectors, and modality -> (B,) bool, who has it.
+
+        Raises:
+            ConfigError: as in `embed`.
+        """
+        found = {name: as_bags(inputs[name]) for name in self.backbones if name in inputs}
+        if not found:
+            raise ConfigError(
+                f"this network takes {', '.join(self.modalities)}, but the inputs are {', '.join(inputs) or 'none'}"
+            )
+        vectors: dict[str, Tensor] = {}
+        count = len(next(iter(found.values())))
+        device = next(self.parameters()).device
+        for name, bags in found.items():
+            if len(bags.values):
+                encoded = self.encode(name, bags.rows, (after or {}).get(name))
+                vectors[name] = self.pool(name, encoded, bags.owner.to(device), count) if bags.ragged else encoded
+        present = {name: bags.present.to(device) for name, bags in found.items()}
+        for name in self.backbones:
+            width = cast(Neck, self.necks[name]).out_width
+            vectors.setdefault(name, torch.zeros(count, width, device=device))
+            present.setdefault(name, torch.zeros(count, dtype=torch.bool, device=device))
+        return vectors, present
+
+    def encode(self, name: str, x: Tensor, after: str | None = None) -> Tensor:
+        """Return (n, D) vectors of the rows of one modality; where the fusion takes regions, (n, 1 + R, D) tokens.
+
+        Args:
+            name: of the modality.
+            x: (n, C, L), (n, C, H, W) or (n, D), or the feature map after the stage `after`.
+            after: name of a stage.
+        """
+        backbone, neck = self.backbone(name), self.necks[name]
+        # A batch norm cannot learn from one row: there it uses what it knows.
+        with steady_norms(self.training and len(x) == 1 and len(self.backbones) > 1, backbone, neck):
+            found = backbone(x) if after is None else backbone.resume(x, after)
+            vector: Tensor = neck(found)
+        if not self.fusion.regions:
+            return vector
+        return torch.cat([vector.unsqueeze(1), found.flatten(2).transpose(1, 2)], dim=1)
+
+    def pool(self, name: str, encoded: Tensor, owner: Tensor, count: int) -> Tensor:
+        """Return (count, ...), one for the rows (n, ...) of each of `count` samples; `owner` (n,) says whose."""
+        pool = self.pools[name] if name in self.pools else MeanPool()
+        found: Tensor = pool(encoded, owner, count)
+        return found
+
+    def fuse(self, vectors: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> Tensor:
+        """Return the embedding (B, D) of the vectors (B, ...) of every modality, as far as they are present (B,)."""
+        fused: Tensor = self.fusion(vectors, present)
         return fused
+
+    def encoder(self, modality: str) -> Network:
+        """Return a network of one modality without heads, which shares backbone and neck with this one.
+
+        In the place of a neck that belongs to what comes after pretraining stands a plain one.
+        """
+        neck = cast(Neck, self.necks[modality]).plain()
+        return Network(backbones={modality: self.backbone(modality)}, necks={modality: neck}, heads={})
 
     def features(self, inputs: Mapping[str, Tensor], stage: str) -> Tensor:
         """Return the feature map of one modality after one stage.
@@ -150,7 +215,8 @@ def build_network(
     backbones: Mapping[str, Options],
     heads: Mapping[str, Options],
     necks: Mapping[str, Options] | None = None,
-    fusion: str = "concat",
+    fusion: str | Options = "concat",
+    bags: Mapping[str, str] | None = None,
     seed: int,
 ) -> Network:
     """Build a network from names and options, with weights that depend on `seed` alone.
@@ -160,7 +226,8 @@ def build_network(
         backbones: modality -> {"name": ..., **options}.
         heads: task -> keyword arguments of `Head`, `classes` among them.
         necks: modality -> {"name": ..., **options}; `average` where left out.
-        fusion: a key of `FUSIONS`.
+        fusion: a key of `FUSIONS`, or one with options.
+        bags: modality -> key of `POOLS`.
         seed: of the weights.
 
     Raises:
@@ -175,7 +242,7 @@ def build_network(
             built[name] = build_backbone(dims=_dims(name, shape), channels=shape[0], **backbones[name])
             neck = (necks or {}).get(name, {"name": "average"})
             pooled[name] = build_neck(map_shape=built[name].map_shape(shape), **neck)
-        network = Network(backbones=built, necks=pooled, heads={}, fusion=fusion)
+        network = Network(backbones=built, necks=pooled, heads={}, fusion=fusion, bags=bags)
         for task, options in heads.items():
             check_options(Head, options, f"the head of task {task!r}", given=("in_width",))
             network.set_head(task, Head(network.embedding_width, **options))
@@ -188,6 +255,21 @@ def _dims(name: str, shape: tuple[int, ...]) -> Dims:
     if len(shape) == 3:
         return 2
     raise ConfigError(f"inputs of modality {name!r} must have shape (C, L) or (C, H, W), but got {shape}")
+
+
+def _pool(name: str, how: str, necks: Mapping[str, Neck]) -> nn.Module:
+    known(name, necks, "modality of the bags")
+    known(how, POOLS, "way to pool a bag")
+    return POOLS[how](necks[name].out_width)
+
+
+def _check_regions(backbones: Mapping[str, Backbone], necks: Mapping[str, Neck]) -> None:
+    wrong = [name for name, neck in necks.items() if neck.out_width != backbones[name].out_width]
+    if wrong:
+        raise ConfigError(
+            f"regions stand beside a vector as wide as they are: the neck of {', '.join(wrong)} makes another one; "
+            "use `average`, `max`, `gem` or `attention`"
+        )
 
 
 def _check_name(name: str) -> None:

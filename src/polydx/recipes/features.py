@@ -29,6 +29,7 @@ from polydx.recipes.provenance import Seen
 from polydx.recipes.sources import Sources
 from polydx.recipes.task_fit import under
 from polydx.study import FloatArray, RowIndex, Spectra, Study
+from polydx.training.batch import augmented
 from polydx.training.predict import extract_features
 
 FEATURES = "features"
@@ -159,7 +160,7 @@ class FeatureRecipe:
         generator = torch.Generator().manual_seed(int(drawn))
         found = []
         for _ in range(self.schema.copies):
-            changed = {n: transforms[n](x, generator) if n in transforms else x for n, x in tensors.items()}
+            changed = {n: augmented(x, transforms[n], generator) if n in transforms else x for n, x in tensors.items()}
             found.append(on_features(study, network.cut(changed, index, self.schema.stage, self.schema.pool)))
         return found
 

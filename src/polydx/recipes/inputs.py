@@ -101,8 +101,11 @@ def pool_mean(values: NDArray[np.float64], index: RowIndex) -> NDArray[np.float6
     return np.asarray(sums / index.counts[:, None])
 
 
-def input_problems(study: Study, steps: StepsByModality, where: str) -> list[Problem]:
-    """Return what keeps these steps from being used on this study: unknown modality, gaps, wrong step or option."""
+def input_problems(study: Study, steps: StepsByModality, where: str, *, gaps: bool = False) -> list[Problem]:
+    """Return what keeps these steps from being used on this study: unknown modality, gaps, wrong step or option.
+
+    With `gaps`, samples may lack a modality.
+    """
     found = []
     for name, listed in steps.items():
         at = f"{where}.preprocessing.{name}"
@@ -114,7 +117,7 @@ def input_problems(study: Study, steps: StepsByModality, where: str) -> list[Pro
             found.append(Problem(at, f"'{name}' holds a table; spectra and images can be preprocessed so far"))
             continue
         lacking = study.ids[~study.present(name)]
-        if len(lacking):
+        if len(lacking) and not gaps:
             told = ", ".join(map(str, lacking[:3])) + (", ..." if len(lacking) > 3 else "")
             what = f"{counted(len(lacking), 'sample')} without '{name}'; this recipe needs it for all: "
             found.append(Problem(at, f"{what}{told}: fill in the file, or delete the row"))

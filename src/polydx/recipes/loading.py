@@ -27,7 +27,7 @@ def load_source(network: Network, source: Source, init: InitConfig, config: Netw
         BundleError: nothing fits, or a head to keep does not.
     """
     mapped = config.head == "mapped"
-    modules = ["backbones", "necks", "fusion", "heads"] if mapped else list(init.modules)
+    modules = ["backbones", "necks", "pools", "fusion", "heads"] if mapped else list(init.modules)
     if init.keep_head and "heads" not in modules:
         modules.append("heads")
     if not any(key.startswith("backbones.") for key in source.state):

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from polydx.config import NetworkConfig
+from polydx.models.bags import rows_of
 from polydx.models.network import Network
 from polydx.recipes.elsewhere import Pretraining, other_study, pretrained, pretraining_of
 from polydx.recipes.initial import Source, axes_to_take, read_source, source_head
@@ -20,7 +21,7 @@ from polydx.recipes.loading import load_source
 from polydx.recipes.mapping import ClassMapping, fit_mapping, row_weights
 from polydx.recipes.network_checks import network_problems
 from polydx.recipes.network_fitted import FittedNetwork
-from polydx.recipes.network_inputs import axes_after, channel_steps, fit_network_inputs, tensor_rows
+from polydx.recipes.network_inputs import axes_after, channel_steps, fit_network_inputs, takes_samples, tensor_rows
 from polydx.recipes.network_plan import (
     Plan,
     build_losses,
@@ -124,7 +125,7 @@ class NetworkRecipe:
             scales = source.scales(schema, {name: len(listed) for name, listed in steps.items()})
         if found is not None and schema.head == "mapped":
             scales = found.inputs.scales
-        inputs = fit_network_inputs(study, steps, scales)
+        inputs = fit_network_inputs(study, steps, scales, by_sample=takes_samples(schema))
         tensors, index = inputs.tensors(study)
         rows = tensor_rows(study, tensors, index)
         train, monitor = self._inner(study, rows, index, seed)
@@ -215,7 +216,7 @@ class NetworkRecipe:
     def _plan(
         self, study: Study, rows: TensorSet, source: Source | None, elsewhere: FittedNetwork | None, seed: int
     ) -> Plan:
-        shapes = {name: tuple(x.shape[1:]) for name, x in rows.inputs.items()}
+        shapes = {name: tuple(rows_of(x).shape[1:]) for name, x in rows.inputs.items()}
         heads = planned_heads(self.schema, study.tasks)
         if self.schema.head == "mapped" and source is not None:
             heads = source_head(source, self.schema)
@@ -248,7 +249,9 @@ def watching_patients(study: Study, share: float, seed: int) -> Fold:
 def _shared_parts(network: Network) -> list[str]:
     """Return the parts that pretraining and fit have in common."""
     keys = network.state_dict()
-    return [name for name in ("backbones", "necks", "fusion") if any(key.startswith(f"{name}.") for key in keys)]
+    return [
+        name for name in ("backbones", "necks", "pools", "fusion") if any(key.startswith(f"{name}.") for key in keys)
+    ]
 
 
 def origins(config: NetworkConfig, sources: Sources) -> dict[str, Any]:

@@ -30,7 +30,7 @@ def network_problems(config: NetworkConfig, study: Study, where: str, sources: S
     found = [*_input_problems(config, study, where), *_name_problems(config, study, where)]
     found += training_problems(config.training, study.tasks, f"{where}.training")
     if not found:
-        found += _many_rows(config, study, where) or _build_problems(config, study, where)
+        found += _lonely_options(config, where) or _build_problems(config, study, where)
     if not found and config.pretrain is not None:
         found += _pretrain_problems(config, study, f"{where}.pretrain", sources or Sources())
     return found
@@ -38,9 +38,9 @@ def network_problems(config: NetworkConfig, study: Study, where: str, sources: S
 
 def _input_problems(config: NetworkConfig, study: Study, where: str) -> list[Problem]:
     steps = channel_steps(config)
-    most = max(map(len, steps.values()))
+    most, gaps = max(map(len, steps.values())), len(config.backbones) > 1
     parts = [{name: listed[i] for name, listed in steps.items() if len(listed) > i} for i in range(most)]
-    return list(dict.fromkeys(p for part in parts for p in input_problems(study, part, where)))
+    return list(dict.fromkeys(p for part in parts for p in input_problems(study, part, where, gaps=gaps)))
 
 
 def _name_problems(config: NetworkConfig, study: Study, where: str) -> list[Problem]:
@@ -57,18 +57,19 @@ def _name_problems(config: NetworkConfig, study: Study, where: str) -> list[Prob
             ("preprocessing", config.preprocessing, config.backbones),
             ("augmentation", config.augmentation, config.backbones),
             ("necks", config.necks, config.backbones),
+            ("bags", config.bags, config.backbones),
         )
         for name in names
         if name not in known
     ]
 
 
-def _many_rows(config: NetworkConfig, study: Study, where: str) -> list[Problem]:
-    several = [name for name in config.backbones if study.rows[name].counts.max(initial=0) > 1]
-    if len(config.backbones) > 1 and several:
-        what = f"samples have several rows of '{several[0]}': a network of several modalities takes one each"
-        return [Problem(where, what)]
-    return []
+def _lonely_options(config: NetworkConfig, where: str) -> list[Problem]:
+    """Return options that a network of one modality has no use for."""
+    if len(config.backbones) > 1 or not config.training.modality_dropout:
+        return []
+    what = "leaves out modalities of which the recipe has but one; delete it"
+    return [Problem(f"{where}.training.modality_dropout", what)]
 
 
 def _build_problems(config: NetworkConfig, study: Study, where: str) -> list[Problem]:

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.special import softmax
 
+from polydx.models.bags import Bags
 from polydx.models.network import Network
 from polydx.recipes.inputs import pool_mean
 from polydx.recipes.mapping import ClassMapping
@@ -50,12 +51,19 @@ class FittedNetwork:
     manifest: Manifest | None = None
 
     def predict_proba(self, study: Study) -> Probabilities:
-        """Return {task: (N, K)}; a sample with several spectra gets the mean of their probabilities."""
+        """Return {task: (N, K)}.
+
+        Of one modality, a sample with several rows gets the mean of their probabilities. Of several, any that a sample
+        has will do.
+
+        Raises:
+            StudyError: a sample has none of the modalities.
+        """
         tensors, index = self.inputs.tensors(study)
         found = {task: pool_mean(p, index) for task, p in self.instance_probabilities(tensors).items()}
         return {task: p / p.sum(axis=1, keepdims=True) for task, p in found.items()}
 
-    def instance_probabilities(self, tensors: Mapping[str, torch.Tensor]) -> Probabilities:
+    def instance_probabilities(self, tensors: Mapping[str, torch.Tensor | Bags]) -> Probabilities:
         """Return {task: (n, K)}, one row an input."""
         with limited_threads(self.threads):
             logits = predict_logits(self.network, tensors)
@@ -76,7 +84,9 @@ class FittedNetwork:
         tensors, index = self.inputs.tensors(study)
         return self.cut(tensors, index, stage, pool)
 
-    def cut(self, tensors: Mapping[str, torch.Tensor], index: RowIndex, stage: str, pool: Pool = "flat") -> FloatArray:
+    def cut(
+        self, tensors: Mapping[str, torch.Tensor | Bags], index: RowIndex, stage: str, pool: Pool = "flat"
+    ) -> FloatArray:
         """Return (N, D) activations of inputs as `inputs.tensors` gives them."""
         with limited_threads(self.threads):
             return pool_mean(extract_features(self.network, tensors, stage, pool=pool).astype(np.float64), index)

@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from polydx.config import Channels, NetworkConfig, Step
-from polydx.errors import ConfigError, Problem, StudyError
+from polydx.errors import ConfigError, Problem, StudyError, counted
+from polydx.models.bags import Bags
 from polydx.preprocessing.image_pipeline import ImagePipeline, build_image_pipeline
 from polydx.preprocessing.pipeline import SpectraPipeline, build_pipeline
 from polydx.recipes.inputs import FittedInputs, fit_inputs
@@ -51,10 +52,12 @@ class NetworkInputs:
     Attributes:
         channels: one preprocessing a channel, over all modalities that have so many.
         scales: modality -> scale of each channel.
+        by_sample: whether the network takes samples, of several modalities or with pooled rows, in place of rows.
     """
 
     channels: tuple[FittedInputs, ...]
     scales: dict[str, list[Scale]]
+    by_sample: bool = False
 
     @property
     def axes(self) -> dict[str, NDArray[np.float64] | None]:
@@ -81,16 +84,25 @@ class NetworkInputs:
         levels = [pipeline.levels() for pipeline in pipelines if isinstance(pipeline, ImagePipeline)]
         return np.hstack([found for found in levels if found is not None])
 
-    def tensors(self, study: Study) -> tuple[dict[str, torch.Tensor], RowIndex]:
-        """Return modality -> (n, C, L) or (n, C, H, W), rows in the order of the samples, and which sample each is of.
+    def tensors(self, study: Study) -> tuple[dict[str, torch.Tensor | Bags], RowIndex]:
+        """Return what the network takes of a study, and which sample each of its rows is of.
+
+        Modality -> (n, C, L) or (n, C, H, W), rows in the order of the samples; by sample, bags of such rows, and then
+        a sample is one row. A modality of which the study has no row is left out.
 
         Raises:
             AxisError: the study is on another axis than the training rows.
             ImageError: images end in another shape than those of the training rows.
-            StudyError: samples with several rows, and several modalities.
+            StudyError: a sample has none of the modalities.
         """
-        arrays, index = instances(self.channels, study)
-        return {name: torch.from_numpy(self._joined(name, listed)) for name, listed in arrays.items()}, index
+        check_present(study, list(self.scales))
+        arrays = instances(self.channels, study)
+        tensors = {name: torch.from_numpy(self._joined(name, listed)) for name, listed in arrays.items()}
+        if self.by_sample:
+            bags = {name: Bags(x, torch.from_numpy(study.rows[name].starts)) for name, x in tensors.items()}
+            return {**bags}, RowIndex.one_each(len(study))
+        starts = study.rows[next(iter(self.scales))].starts
+        return {**tensors}, RowIndex(starts, np.arange(starts[-1]))
 
     def _joined(self, name: str, listed: Sequence[NDArray[Any]]) -> NDArray[np.float32]:
         """Return the pipelines of a modality as channels of one array; images may bring several channels each."""
@@ -109,7 +121,7 @@ class NetworkInputs:
             arrays |= {f"{at}{key}": value for key, value in found.items()}
         scales = {n: [[s.mean, s.sd] for s in listed] for n, listed in self.scales.items()}
         flat = {n: listed[0] if len(listed) == 1 else listed for n, listed in scales.items()}
-        return {"inputs": config, "scales": flat}, arrays
+        return {"inputs": config, "scales": flat, "by_sample": self.by_sample}, arrays
 
     @classmethod
     def from_state(cls, config: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> NetworkInputs:
@@ -121,11 +133,12 @@ class NetworkInputs:
             own = {n: config["inputs"][f"{at}{n}"] for n, listed in nested.items() if len(listed) > number}
             found = {k.removeprefix(at): v for k, v in arrays.items() if k.startswith(at)}
             parts.append(FittedInputs.from_state(own, found))
-        return cls(tuple(parts), {n: [Scale(*pair) for pair in listed] for n, listed in nested.items()})
+        scales = {n: [Scale(*pair) for pair in listed] for n, listed in nested.items()}
+        return cls(tuple(parts), scales, config.get("by_sample", False))
 
 
 def fit_network_inputs(
-    study: Study, steps: ChannelSteps, scales: Mapping[str, Sequence[Scale]] | None = None
+    study: Study, steps: ChannelSteps, scales: Mapping[str, Sequence[Scale]] | None = None, *, by_sample: bool = False
 ) -> NetworkInputs:
     """Fit every pipeline on all rows of the study, and its scale on what comes out.
 
@@ -133,7 +146,14 @@ def fit_network_inputs(
         study: training rows.
         steps: modality -> pipelines.
         scales: modality -> scales to keep instead, those that loaded weights were trained at.
+        by_sample: whether the network takes samples in place of rows, as it does of several modalities.
+
+    Raises:
+        StudyError: a modality has no row to fit on.
     """
+    empty = [name for name in steps if not len(study.modalities[name])]
+    if empty:
+        raise StudyError(f"no training row of {', '.join(empty)}: leave it out of `backbones`, or use another split")
     most = max(map(len, steps.values()))
     parts = tuple(
         fit_inputs(study, {name: listed[i] for name, listed in steps.items() if len(listed) > i}) for i in range(most)
@@ -142,23 +162,43 @@ def fit_network_inputs(
     # Images are on one scale already, and reading them twice takes its time.
     kept |= {name: [AS_IT_IS] * len(steps[name]) for name in steps if isinstance(study.modalities[name], Images)}
     spectra = tuple(FittedInputs({n: p for n, p in part.pipelines.items() if n not in kept}) for part in parts)
-    arrays, _ = instances(spectra, study) if spectra[0].pipelines else ({}, None)
+    arrays = instances(spectra, study)
     fitted = kept | {name: [_scale_of(values) for values in listed] for name, listed in arrays.items()}
-    return NetworkInputs(parts, {name: list(fitted[name]) for name in steps})
+    return NetworkInputs(parts, {name: list(fitted[name]) for name in steps}, by_sample)
 
 
 def _scale_of(values: NDArray[np.float64]) -> Scale:
     return Scale(float(values.mean()), float(values.std()) or 1.0)
 
 
-def instances(channels: Sequence[FittedInputs], study: Study) -> tuple[dict[str, list[NDArray[Any]]], RowIndex]:
-    """Return modality -> one array (n, L) or (n, C, H, W) a pipeline, rows in the order of the samples, and whose."""
-    rows = [part.rows(study) for part in channels]
-    first = study.rows[next(iter(rows[0]))]
-    if len(rows[0]) > 1 and any((study.rows[name].counts != 1).any() for name in rows[0]):
-        raise StudyError("a network of several modalities needs exactly one row of each for every sample")
-    arrays = {name: [_ordered(part[name], study.rows[name]) for part in rows if name in part] for name in rows[0]}
-    return arrays, RowIndex(first.starts, np.arange(len(first.rows)))
+def takes_samples(config: NetworkConfig) -> bool:
+    """Tell whether a network takes samples (of several modalities, or with pooled rows) in place of rows."""
+    return len(config.backbones) > 1 or bool(config.bags)
+
+
+def check_present(study: Study, names: Sequence[str]) -> None:
+    """Refuse samples that have none of the modalities.
+
+    Raises:
+        StudyError: naming how many, and the first of them.
+    """
+    there = [study.present(name) for name in names if name in study.modalities]
+    lacking = study.ids[~np.any(there, axis=0)] if there else study.ids
+    if len(lacking):
+        told = ", ".join(map(str, lacking[:3])) + (", ..." if len(lacking) > 3 else "")
+        which = f"none of the modalities {', '.join(names)}" if len(names) > 1 else f"no '{names[0]}'"
+        raise StudyError(f"{counted(len(lacking), 'sample')} with {which}: {told}; leave them out")
+
+
+def instances(channels: Sequence[FittedInputs], study: Study) -> dict[str, list[NDArray[Any]]]:
+    """Return modality -> one array (n, L) or (n, C, H, W) a pipeline, rows in the order of the samples.
+
+    Modalities of which the study has no row are left out.
+    """
+    there = [n for n in channels[0].pipelines if n in study.modalities and len(study.modalities[n])]
+    parts = [FittedInputs({n: part.pipelines[n] for n in there if n in part.pipelines}) for part in channels]
+    rows = [part.rows(study) for part in parts]
+    return {name: [_ordered(part[name], study.rows[name]) for part in rows if name in part] for name in there}
 
 
 def _ordered(values: NDArray[Any], index: RowIndex) -> NDArray[Any]:
@@ -166,7 +206,7 @@ def _ordered(values: NDArray[Any], index: RowIndex) -> NDArray[Any]:
     return values if np.array_equal(index.rows, np.arange(len(values))) else values[index.rows]
 
 
-def tensor_rows(study: Study, tensors: Mapping[str, torch.Tensor], index: RowIndex) -> TensorSet:
+def tensor_rows(study: Study, tensors: Mapping[str, torch.Tensor | Bags], index: RowIndex) -> TensorSet:
     """Return the rows to train on, with the labels and the patient of the sample each belongs to."""
     owner = index.sample_of_row
     labels = {name: torch.from_numpy(study.label_codes(name)[owner]) for name in study.tasks}

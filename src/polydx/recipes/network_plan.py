@@ -16,6 +16,7 @@ from polydx.augmentation.spectra import AUGMENTATIONS
 from polydx.config import FitConfig, NetworkConfig, Open, Step, TrainingConfig
 from polydx.datasets.cache import cache_folder
 from polydx.errors import ConfigError, Problem
+from polydx.models.bags import Bags, rows_of
 from polydx.models.network import Network, build_network
 from polydx.models.options import known
 from polydx.params import check_params
@@ -58,7 +59,8 @@ def network_plan(
         "backbones": {name: {"name": b.name, **b.options} for name, b in config.backbones.items()},
         "necks": {name: {"name": neck.name, **neck.options} for name, neck in necks.items()},
         "heads": {task: dict(options) for task, options in heads.items()},
-        "fusion": config.fusion,
+        "fusion": {"name": config.fusion.name, **config.fusion.options},
+        "bags": dict(config.bags),
         "seed": seed,
     }
 
@@ -93,6 +95,7 @@ def training_options(config: FitConfig, training: TrainingConfig, unfreeze_every
         own = {
             "patience": config.patience or 0,
             "mixup": config.mixup,
+            "modality_dropout": config.modality_dropout,
             "layer_lr_decay": config.layer_lr_decay,
             "augmentation_variants": training.augmentation_variants,
             "unfreeze_every": unfreeze_every,
@@ -210,17 +213,18 @@ def build_task_weights(training: TrainingConfig, tasks: Mapping[str, Task]) -> T
 
 def fit_augmentation(
     steps: Mapping[str, Sequence[Step]],
-    inputs: Mapping[str, Tensor],
+    inputs: Mapping[str, Tensor | Bags],
     known: Mapping[str, NDArray[np.float64] | None],
 ) -> dict[str, Augment]:
     """Return modality -> transform, fitted on the training rows.
 
     Args:
         steps: modality -> augmentations.
-        inputs: modality -> (N, C, L) or (N, C, H, W).
+        inputs: modality -> (N, C, L) or (N, C, H, W), or bags of such rows.
         known: modality -> axis of spectra, or levels of images; see `NetworkInputs.known`.
     """
-    return {n: chain_of(listed, inputs[n].shape[1:]).fit(inputs[n], known[n]) for n, listed in steps.items() if listed}
+    rows = {n: rows_of(inputs[n]) for n, listed in steps.items() if listed and n in inputs}
+    return {n: chain_of(steps[n], x.shape[1:]).fit(x, known[n]) for n, x in rows.items()}
 
 
 def chain_of(steps: Sequence[Step], shape: Sequence[int]) -> Chain:

@@ -96,13 +96,11 @@ class Perceptron:
 
 
 def _take(rows: TensorSet, positions: IntArray) -> TensorSet:
-    from polydx.training.tensors import TensorSet as Rows
+    import torch
 
-    return Rows(
-        {name: x[positions] for name, x in rows.inputs.items()},
-        {task: y[positions] for task, y in rows.labels.items()},
-        rows.patient_codes[positions],
-    )
+    from polydx.training.tensors import take_rows
+
+    return take_rows(rows, torch.from_numpy(positions))
 
 
 def _layers(network: Network) -> dict[str, NDArray[Any]]:

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from polydx.config import NetworkConfig, PretrainConfig, Step, TrainingConfig
 from polydx.errors import BundleError, ConfigError, Problem
 from polydx.io.atomic import replacing
+from polydx.models.bags import rows_of
 from polydx.models.network import Network
 from polydx.recipes.initial import read_source
 from polydx.recipes.loading import load_source
 from polydx.recipes.network_fitted import FittedNetwork
-from polydx.recipes.network_inputs import channel_steps, fit_network_inputs, tensor_rows
+from polydx.recipes.network_inputs import channel_steps, fit_network_inputs, takes_samples, tensor_rows
 from polydx.recipes.network_plan import (
     Plan,
     build_losses,
@@ -25,11 +26,13 @@ from polydx.recipes.network_plan import (
     planned_network,
     training_options,
 )
+from polydx.recipes.protocol import stream_seed
 from polydx.recipes.provenance import Seen, manifest_of
 from polydx.study import Study, Task
 from polydx.training.loop import Augment, History, fit
+from polydx.training.options import TrainingOptions
 from polydx.training.pretrain import COLLAPSED, ContrastiveOptions, fit_contrastive
-from polydx.training.tensors import TensorSet
+from polydx.training.tensors import TensorSet, rows_alone
 from polydx.training.threads import limited_threads
 from polydx.training.weights import read_weights
 
@@ -56,7 +59,7 @@ def pretrain(study: Study, config: NetworkConfig, seed: int, threads: int = 1) -
     problems = pretrain_problems(wanted, config, study.tasks, "pretrain")
     if problems:
         raise ConfigError("the pretraining cannot be done", problems)
-    inputs = fit_network_inputs(study, channel_steps(config))
+    inputs = fit_network_inputs(study, channel_steps(config), by_sample=takes_samples(config))
     tensors, index = inputs.tensors(study)
     rows = tensor_rows(study, tensors, index)
     augment = fit_augmentation(views_of(wanted, config), rows.inputs, inputs.known)
@@ -117,7 +120,7 @@ def pretrained_network(
     wanted = section_of(config)
     chosen = {name: task for name, task in tasks.items() if wanted.task in (None, name)}
     supervised = wanted.method == "supervised"
-    shapes = {name: tuple(x.shape[1:]) for name, x in rows.inputs.items()}
+    shapes = {name: tuple(rows_of(x).shape[1:]) for name, x in rows.inputs.items()}
     heads = {name: {"classes": len(task.classes)} for name, task in chosen.items()} if supervised else {}
     plan = network_plan(config, shapes, heads, seed)
     network = planned_network(plan)
@@ -125,30 +128,61 @@ def pretrained_network(
     options = training_options(wanted, config.training)
     if supervised:
         losses = build_losses(TrainingConfig(oversample=wanted.oversample), chosen, rows)
-        history = fit(network, rows, None, options, seed=seed, losses=losses, augment=augment)
+        histories = {"": fit(network, rows, None, options, seed=seed, losses=losses, augment=augment)}
     else:
         task = (wanted.task or next(iter(tasks))) if wanted.method == "supcon" else None
         contrastive = ContrastiveOptions(wanted.temperature, *wanted.projection, task=task)
-        history = fit_contrastive(network, rows, options, contrastive, seed=seed, augment=augment)
+        histories = _contrasted(network, rows, options, contrastive, seed, augment)
+        notes += _left_out(network, augment)
     network.cpu()
-    return network, plan, told(history), [*notes, *_collapse(history)]
+    return network, plan, told(histories), [*notes, *_collapse(histories)]
 
 
-def told(history: History) -> list[dict[str, float]]:
-    """Return the history as rows before the first epoch of the fit: negative epochs, names under `pretrain/`."""
-    count = len(history.epochs)
+def _contrasted(
+    network: Network,
+    rows: TensorSet,
+    options: TrainingOptions,
+    contrastive: ContrastiveOptions,
+    seed: int,
+    augment: Mapping[str, Augment],
+) -> dict[str, History]:
+    """Pretrain the backbone of each augmented modality on its own rows; the fusion takes no part."""
+    found = {}
+    for name in [name for name in network.modalities if name in augment]:
+        encoder = network.encoder(name)
+        own = stream_seed(seed, name, 0) if len(network.modalities) > 1 else seed
+        one = {name: augment[name]}
+        found[name] = fit_contrastive(encoder, rows_alone(rows, name), options, contrastive, seed=own, augment=one)
+    return found
+
+
+def _left_out(network: Network, augment: Mapping[str, Augment]) -> list[str]:
+    left = [name for name in network.modalities if name not in augment]
+    return [f"pretraining leaves out {', '.join(left)}: without augmentation there are no two views"] if left else []
+
+
+def told(histories: Mapping[str, History]) -> list[dict[str, float]]:
+    """Return histories of equal length as rows before the first epoch of the fit: negative epochs.
+
+    Names stand under `pretrain/`, or, of several modalities, under `pretrain/<modality>/`.
+    """
+    rows: list[dict[str, float]] = []
+    for name, history in histories.items():
+        under = f"pretrain/{name}/" if len(histories) > 1 else "pretrain/"
+        count = len(history.epochs)
+        rows = rows or [{"epoch": row["epoch"] - count, "best": 0.0} for row in history.epochs]
+        for row, epoch in zip(rows, history.epochs, strict=True):
+            row |= {f"{under}{key}": value for key, value in epoch.items() if key != "epoch"}
+    return rows
+
+
+def _collapse(histories: Mapping[str, History]) -> list[str]:
+    spreads = {name: history.epochs[-1].get("spread") for name, history in histories.items()}
     return [
-        {"epoch": row["epoch"] - count, "best": 0.0, **{f"pretrain/{k}": v for k, v in row.items() if k != "epoch"}}
-        for row in history.epochs
-    ]
-
-
-def _collapse(history: History) -> list[str]:
-    last = history.epochs[-1].get("spread")
-    if last is None or last >= COLLAPSED:
-        return []
-    return [
-        f"pretraining collapsed: all projections are one point (spread {last:.3f}); lower `lr` or use larger batches"
+        f"pretraining{f' of {name}' if len(histories) > 1 else ''} collapsed: all projections are one point "
+        f"(spread {last:.3f}); lower `lr` or use larger batches"
+        for name, last in spreads.items()
+        if last is not None and last < COLLAPSED
     ]
 
 

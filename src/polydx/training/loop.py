@@ -10,9 +10,9 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from polydx.augmentation.mixing import mix_within
 from polydx.errors import ConfigError, StudyError
 from polydx.models.network import Network
+from polydx.training.batch import augmented, drop_modalities, mixed
 from polydx.training.freezing import Unfreezing, layers_from_the_top, train_mode
 from polydx.training.losses import CrossEntropy, LearnedTaskWeights, Loss, TaskWeights, multitask_loss
 from polydx.training.monitor import monitor_losses
@@ -169,8 +169,9 @@ class Fit:
         self.chances = row_weights(take_rows(train, self.rows), options.oversample)
         self.train = train.to(self.device)
         self.groups = label_groups(self.train)
+        plain: list[dict[str, Rows]] = [dict(self.train.inputs)]
         drawn = variants(self.train.inputs, augment or {}, options.augmentation_variants)
-        self.inputs = [self._kept(inputs, self.rows) for inputs in drawn or [dict(self.train.inputs)]]
+        self.inputs = [self._kept(inputs, self.rows) for inputs in drawn or plain]
         self.watched = None if monitor is None else self._kept(monitor.inputs, torch.arange(len(monitor)))
         self.history = History()
         self._best = inf
@@ -242,9 +243,10 @@ class Fit:
         set_rate(self.optimiser, rate)
         inputs = {name: x[rows].to(self.device) for name, x in self.inputs[epoch % len(self.inputs)].items()}
         if self.options.mixup:
-            inputs = mix_within(inputs, self.groups[rows], self.options.mixup, self.streams.augmentation)
+            inputs = mixed(inputs, self.groups[rows], self.options.mixup, self.streams.augmentation)
+        inputs = drop_modalities(inputs, self.options.modality_dropout, self.streams.modalities)
         for name, transform in self.augment.items():
-            inputs[name] = transform(inputs[name], self.streams.augmentation)
+            inputs[name] = augmented(inputs[name], transform, self.streams.augmentation)
         labels = {task: y[rows] for task, y in self.train.labels.items()}
         weights = None if self.train.weights is None else self.train.weights[rows]
         self.optimiser.zero_grad()

@@ -34,6 +34,7 @@ class TrainingOptions:
         step_factor: what each step multiplies the rate by.
         patience: epochs without a better monitor loss before the fit stops; 0 never stops.
         mixup: largest share of another training row with the same labels that is mixed into each row; 0 mixes none.
+        modality_dropout: probability of leaving a modality out of a sample in training, never its last one.
         augmentation_variants: draw this many variants of each training row once and take turns, an epoch each; 0 draws
             anew in every batch.
         oversample: draw the rows of an epoch with replacement, so that every patient, or every class of each task,
@@ -63,6 +64,7 @@ class TrainingOptions:
     step_factor: float = 0.5
     patience: int = 0
     mixup: float = 0.0
+    modality_dropout: float = 0.0
     augmentation_variants: int = 0
     oversample: Oversample = "none"
     unfreeze_every: int = 0
@@ -92,6 +94,9 @@ class TrainingOptions:
             problems.append(Problem("layer_lr_decay", f"must be above 0 and at most 1, but got {self.layer_lr_decay}"))
         if not 0.0 <= self.mixup <= 1.0:
             problems.append(Problem("mixup", f"must be from 0 to 1, but got {self.mixup}"))
+        if not 0.0 <= self.modality_dropout < 1.0:
+            what = f"must be from 0 up to, not including, 1, but got {self.modality_dropout}"
+            problems.append(Problem("modality_dropout", what))
         if self.schedule == "onecycle" and self.warmup > 0:
             problems.append(Problem("warmup", "onecycle brings its own warm-up; set warmup to 0"))
         if problems:

@@ -10,18 +10,21 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from polydx.errors import StudyError, counted
+from polydx.models.bags import Bags
 from polydx.models.network import Network
+from polydx.models.pooling import MeanPool
 from polydx.training.prefix import Rows
 
 
 def predict_logits(
-    network: Network, inputs: Mapping[str, Tensor], batch_size: int = 256
+    network: Network, inputs: Mapping[str, Tensor | Bags], batch_size: int = 256
 ) -> dict[str, NDArray[np.float64]]:
     """Return the logits of every task.
 
     Args:
         network: stays in evaluation mode, on its device.
-        inputs: modality -> (N, C, L) or (N, C, H, W).
+        inputs: modality -> (N, C, L), (N, C, H, W) or (N, D), or bags of such rows.
         batch_size: rows at a time; it changes the result by rounding only.
 
     Returns:
@@ -33,7 +36,7 @@ def predict_logits(
 
 def extract_features(
     network: Network,
-    inputs: Mapping[str, Tensor],
+    inputs: Mapping[str, Tensor | Bags],
     stage: str,
     batch_size: int = 256,
     pool: Literal["average", "flat"] = "flat",
@@ -42,7 +45,7 @@ def extract_features(
 
     Args:
         network: stays in evaluation mode, on its device.
-        inputs: modality -> (N, C, L) or (N, C, H, W).
+        inputs: modality -> (N, C, L), (N, C, H, W) or (N, D), or bags of such rows.
         stage: `<modality>.<stage>`; or `embedding`, the fused vector.
         batch_size: rows at a time.
         pool: of a stage's map, the mean over its positions, or all of them side by side.
@@ -52,15 +55,30 @@ def extract_features(
 
     Raises:
         ConfigError: no such modality or stage; the message lists those there are.
+        StudyError: a sample has no row of the modality.
     """
     network.eval()
     found = []
     with torch.inference_mode():
         for batch in _batches(inputs, _device(network), batch_size):
-            x = network.embed(batch) if stage == "embedding" else network.features(batch, stage)
+            x = network.embed(batch) if stage == "embedding" else _at_stage(network, batch, stage)
             pooled = x.flatten(2).mean(dim=2) if pool == "average" and x.ndim > 2 else x.flatten(1)
             found.append(pooled.float().cpu())
     return torch.cat(found).numpy()
+
+
+def _at_stage(network: Network, batch: Mapping[str, Tensor | Bags], stage: str) -> Tensor:
+    """Return the map of each sample (B, ...), the mean over its rows."""
+    name = stage.partition(".")[0]
+    bags = batch.get(name)
+    if not isinstance(bags, Bags):
+        return network.features({n: x for n, x in batch.items() if isinstance(x, Tensor)}, stage)
+    lacking = int((~bags.present).sum())
+    if lacking:
+        raise StudyError(f"{counted(lacking, 'sample')} without {name!r}: features at {stage!r} need it")
+    maps = network.features({name: bags.rows}, stage)
+    found: Tensor = MeanPool()(maps, bags.owner.to(maps.device), len(bags)) if bags.ragged else maps
+    return found
 
 
 def batched_logits(
@@ -83,7 +101,7 @@ def batched_logits(
     return {task: torch.cat(parts) for task, parts in found.items()}
 
 
-def _batches(inputs: Mapping[str, Rows], device: torch.device, batch_size: int) -> Iterator[dict[str, Tensor]]:
+def _batches(inputs: Mapping[str, Rows], device: torch.device, batch_size: int) -> Iterator[dict[str, Tensor | Bags]]:
     count = len(next(iter(inputs.values())))
     for start in range(0, max(count, 1), batch_size):
         yield {name: x[start : start + batch_size].to(device) for name, x in inputs.items()}

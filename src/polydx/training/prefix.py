@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from polydx.models.backbones import Backbone
+from polydx.models.bags import Bags, Indexed, rows_of
 from polydx.models.network import Network
 from polydx.models.summary import summarise
 from polydx.training.prefix_store import PrefixStore
@@ -91,7 +92,7 @@ class KeptMaps:
         store: where maps are kept.
     """
 
-    def __init__(self, rows: Rows, prefix: Prefix, store: PrefixStore) -> None:
+    def __init__(self, rows: Indexed, prefix: Prefix, store: PrefixStore) -> None:
         self.rows, self.prefix, self.store = rows, prefix, store
         self._shelf = store.shelf(prefix.key)
         self._digests: dict[int, bytes] = {}
@@ -102,6 +103,8 @@ class KeptMaps:
     def __getitem__(self, rows: slice | Tensor) -> Tensor:
         """Return maps (n, D, L') or (n, D, H', W') on the CPU; those that are not kept are computed again."""
         numbers = torch.arange(len(self))[rows if isinstance(rows, slice) else rows.cpu()].tolist()
+        if not numbers:
+            return self.prefix(self.rows[:0]).movedim(-1, 1)
         maps = [self._shelf.get(self._digests.get(number, b"")) for number in numbers]
         missing = [place for place, found in enumerate(maps) if found is None]
         if missing:
@@ -125,7 +128,7 @@ class KeptMaps:
                 self.store.add(self.prefix.key, list(new), self.prefix(values[list(new.values())]))
 
 
-Rows: TypeAlias = Tensor | Variant | KeptMaps
+Rows: TypeAlias = Tensor | Variant | KeptMaps | Bags
 
 
 def frozen_stage(backbone: Backbone) -> str | None:
@@ -142,19 +145,19 @@ def frozen_stage(backbone: Backbone) -> str | None:
 
 
 def frozen_prefixes(
-    network: Network, inputs: Mapping[str, Tensor], steady: Collection[str], autocast: Autocast
+    network: Network, inputs: Mapping[str, Tensor | Bags], steady: Collection[str], autocast: Autocast
 ) -> dict[str, Prefix]:
     """Return modality -> frozen prefix, for those that are worth keeping.
 
     Args:
         network: on the device of the fit; what is frozen must stay frozen.
-        inputs: modality -> (N, C, L) or (N, C, H, W).
+        inputs: modality -> (N, C, L) or (N, C, H, W), or bags of them.
         steady: modalities whose rows are the same in every epoch.
         autocast: the precision of the fit.
     """
     found = {}
-    for name in network.modalities:
-        backbone, shape = network.backbone(name), tuple(inputs[name].shape[1:])
+    for name in [name for name in network.modalities if name in inputs]:
+        backbone, shape = network.backbone(name), tuple(rows_of(inputs[name]).shape[1:])
         stage = frozen_stage(backbone) if name in steady else None
         if stage is None:
             continue
@@ -171,9 +174,12 @@ def kept(
     """Return the inputs with maps in place of the rows of modalities that have a prefix; those of `rows` are filled."""
     found = dict(inputs)
     for name, prefix in prefixes.items():
-        if store is not None:
-            found[name] = maps = KeptMaps(inputs[name], prefix, store)
-            maps.fill(rows.cpu())
+        if store is None:
+            continue
+        x = inputs[name]
+        maps = KeptMaps(x.values if isinstance(x, Bags) else x, prefix, store)
+        found[name] = x.with_rows(maps) if isinstance(x, Bags) else maps
+        maps.fill(x.numbers(rows.cpu()) if isinstance(x, Bags) else rows.cpu())
     return found
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from polydx.errors import ConfigError, StudyError
+from polydx.models.bags import rows_of
 from polydx.models.network import Network
 from polydx.models.seeding import seeded
 from polydx.training.contrastive import ContrastiveNetwork, nt_xent, supervised_contrastive
@@ -62,7 +63,7 @@ def fit_contrastive(
 
     Args:
         network: where the pretraining starts.
-        rows: all are used; labels serve the probe, and with `task` the loss.
+        rows: all are used, one a sample; labels serve the probe, and with `task` the loss.
         options: the knobs; `patience` plays no part.
         contrastive: temperature, projection head and task.
         seed: of the projection head, the batches, the views and the dropout.
@@ -159,7 +160,7 @@ class _Pretraining:
         return {"lr": rate, "loss": float(total) / len(self.rows)}
 
     def _step(self, batch: Tensor) -> Tensor:
-        views = {name: self._views(name, x[batch]) for name, x in self.rows.inputs.items()}
+        views = {name: self._views(name, rows_of(x)[batch]) for name, x in self.rows.inputs.items()}
         self.optimiser.zero_grad()
         first, second = self.module(views).chunk(2)
         loss = self._loss(first, second, batch)

@@ -18,19 +18,23 @@ class Streams:
     Attributes:
         batches: order of the rows, on the CPU.
         augmentation: on the device of the fit.
+        modalities: which ones are dropped, on the CPU.
         dropout: what torch's global stream is inside the fit.
     """
 
     batches: torch.Generator
     augmentation: torch.Generator
+    modalities: torch.Generator
     dropout: OwnStream
 
 
 def streams(seed: int, device: torch.device) -> Streams:
     """Derive the streams of a fit from its seed."""
-    first, second, third = (int(s.generate_state(1, np.uint64)[0]) for s in np.random.SeedSequence(seed).spawn(3))
-    batches, augmentation = torch.Generator(), torch.Generator(device)
-    return Streams(batches.manual_seed(first), augmentation.manual_seed(second), OwnStream(third))
+    one, two, three, four = (int(s.generate_state(1, np.uint64)[0]) for s in np.random.SeedSequence(seed).spawn(4))
+    batches, augmentation, modalities = torch.Generator(), torch.Generator(device), torch.Generator()
+    return Streams(
+        batches.manual_seed(one), augmentation.manual_seed(two), modalities.manual_seed(four), OwnStream(three)
+    )
 
 
 def shuffled_batches(

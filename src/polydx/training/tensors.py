@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from polydx.errors import Problem, StudyError
+from polydx.models.bags import Bags, rows_of
 
 
 @dataclass(frozen=True)
@@ -18,17 +19,19 @@ class TensorSet:
     """N samples: inputs, labels and who they belong to.
 
     Attributes:
-        inputs: modality -> (N, C, L) or (N, C, H, W) float32, finite.
+        inputs: modality -> (N, C, L), (N, C, H, W) or (N, D) float32, finite; or bags of such rows, where a sample has
+            none, one or several.
         labels: task -> (N,) int64 with -1 for no label, or (N, K) float32 of class probabilities with rows of
             zeros for no label.
         patients: (N,) int64 patient codes; without them every sample counts as its own patient.
         weights: (N,) float32 weights of the samples in the training loss; all 1 without them.
 
     Raises:
-        StudyError: lengths differ, an input is not finite, or a label is no code; all problems are listed.
+        StudyError: lengths differ, an input is not finite, a sample has no row of any modality, or a label is no code;
+            all problems are listed.
     """
 
-    inputs: Mapping[str, Tensor]
+    inputs: Mapping[str, Tensor | Bags]
     labels: Mapping[str, Tensor]
     patients: Tensor | None = None
     weights: Tensor | None = None
@@ -89,6 +92,16 @@ def take_rows(rows: TensorSet, kept: Tensor) -> TensorSet:
     )
 
 
+def rows_alone(rows: TensorSet, modality: str) -> TensorSet:
+    """Return the rows of one modality, each with the labels, patient and weight of its sample."""
+    x = rows.inputs[modality]
+    if not isinstance(x, Bags):
+        return TensorSet({modality: x}, rows.labels, rows.patients, rows.weights)
+    labels = {task: y[x.owner] for task, y in rows.labels.items()}
+    weights = None if rows.weights is None else rows.weights[x.owner]
+    return TensorSet({modality: x.rows}, labels, rows.patient_codes[x.owner], weights)
+
+
 def is_labelled(labels: Tensor) -> Tensor:
     """Return (N,) bool: which rows of (N,) codes or (N, K) class probabilities carry a label."""
     return labels >= 0 if labels.ndim == 1 else labels.sum(dim=1) > 0
@@ -109,7 +122,7 @@ def _label_tensor(labels: ArrayLike) -> Tensor:
 def _lengths(rows: TensorSet) -> list[Problem]:
     if not rows.inputs:
         return [Problem("inputs", "no modality; a network needs at least one")]
-    tensors = {**rows.inputs, **rows.labels}
+    tensors: dict[str, Tensor | Bags] = {**rows.inputs, **rows.labels}
     if rows.patients is not None:
         tensors["patients"] = rows.patients
     if rows.weights is not None:
@@ -124,9 +137,14 @@ def _lengths(rows: TensorSet) -> list[Problem]:
 def _values(rows: TensorSet) -> list[Problem]:
     problems = []
     for name, x in rows.inputs.items():
-        bad = torch.nonzero(~torch.isfinite(x.flatten(1)).all(dim=1)).flatten().tolist()
+        bad = torch.nonzero(~torch.isfinite(rows_of(x).flatten(1)).all(dim=1)).flatten().tolist()
         if bad:
             problems.append(Problem(name, f"not finite (NaN or infinity) in rows {', '.join(map(str, bad[:10]))}"))
+    bags = [x for x in rows.inputs.values() if isinstance(x, Bags)]
+    if len(bags) == len(rows.inputs) and len({len(x) for x in bags}) == 1:
+        empty = torch.nonzero(torch.stack([x.counts for x in bags]).sum(dim=0) == 0).flatten().tolist()
+        if empty:
+            problems.append(Problem("inputs", f"no row of any modality for samples {', '.join(map(str, empty[:10]))}"))
     for task, y in rows.labels.items():
         if y.ndim == 1 and (y.is_floating_point() or (len(y) > 0 and int(y.min()) < -1)):
             problems.append(Problem(task, "labels must be whole class codes from 0, or -1 for no label"))

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from hashlib import sha256
+from typing import Any
 
 import torch
 from torch import Tensor
+
+from polydx.models.bags import Bags, rows_of
 
 Augment = Callable[[Tensor, torch.Generator], Tensor]
 """(batch (B, C, L) or (B, C, H, W), generator on its device) -> a batch of the same shape."""
@@ -40,11 +43,14 @@ class Variant:
         return self.transform(row, generator)
 
 
-def variants(
-    inputs: Mapping[str, Tensor], augment: Mapping[str, Augment], count: int
-) -> list[dict[str, Tensor | Variant]]:
+def variants(inputs: Mapping[str, Tensor | Bags], augment: Mapping[str, Augment], count: int) -> list[dict[str, Any]]:
     """Return `count` versions of the inputs, each with its own variant of the modalities that are augmented."""
     return [
-        {name: Variant(x, augment[name], number) if name in augment else x for name, x in inputs.items()}
+        {name: _variant(x, augment[name], number) if name in augment else x for name, x in inputs.items()}
         for number in range(count)
     ]
+
+
+def _variant(x: Tensor | Bags, transform: Augment, number: int) -> Variant | Bags:
+    drawn = Variant(rows_of(x), transform, number)
+    return x.with_rows(drawn) if isinstance(x, Bags) else drawn
