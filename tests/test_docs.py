@@ -128,6 +128,21 @@ def test_every_preprocessing_step_is_documented_with_its_parameters():
             assert_documented(rows_below(body, 0), expected, name)
 
 
+def test_every_step_over_tables_is_documented_with_its_parameters():
+    from polydx.preprocessing.tables import STEPS
+
+    text = page("preprocessing.md")
+    sections = {found[1]: found for found in re.finditer(r"^### Table: `(\w+)` \((\w+)\)$", text, flags=re.MULTILINE)}
+    assert set(sections) == set(STEPS)
+    for name, found in sections.items():
+        assert found[2] == STEPS[name].__name__
+        body = re.split(r"^#", text[found.end() :], maxsplit=1, flags=re.MULTILINE)[0]
+        expected = parameters(STEPS[name])
+        assert ("No parameters." in body) == (not expected), name
+        if expected:
+            assert_documented(rows_below(body, 0), expected, name)
+
+
 def test_the_sizes_of_the_backbones_are_what_they_are():
     from polydx.models.backbones import BACKBONES, build_backbone
     from polydx.models.summary import summarise
