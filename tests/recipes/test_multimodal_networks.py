@@ -20,7 +20,7 @@ from polydx.recipes.kinds import rebuild
 from polydx.study import Images, RowIndex, Spectra, Study, Task
 
 Make = Callable[..., Study]
-SMALL: dict[str, dict[str, Any]] = {"attention": {"width": 8, "layers": 1, "heads": 2}}
+SMALL: dict[str, dict[str, Any]] = {"attention": {"width": 8, "layers": 1, "heads": 2}, "gated": {"width": 8}}
 FUSED: list[Any] = [{"name": name, **SMALL.get(name, {})} for name in FUSIONS]
 NETWORK: dict[str, Any] = {
     "kind": "network",
@@ -153,6 +153,42 @@ def test_pretraining_takes_each_modality_alone(make):
     model = fitted(study, pretrain=wanted)
     assert "pretraining leaves out raman: without augmentation there are no two views" in model.notes
     assert "pretrain/loss" in model.history[0]
+
+
+def test_a_contrastive_encoder_in_two_stages_is_parts_put_together(make):
+    study = make(gaps=False)
+    steps = ["horizontal_flip", {"rotation": {"amount": 20.0}}, {"colour_jitter": {"probability": 0.5}}]
+    views = [*steps, {"blur": {"amount": 2.0, "probability": 0.5}}]
+    changes = {
+        "backbones": {"image": {"name": "resnet", "depth": 10, "width": 0.0625}},
+        "necks": {"image": "self_attention"},
+        "heads": {"disease": {"hidden": [8]}},
+        "pretrain": {"method": "simclr", "projection": [8, 4], "epochs": 2, "augmentation": {"image": views}},
+        "freeze": ["image"],
+    }
+    recipe: Any = build_recipes({"it": NETWORK | changes}, study)["it"]
+    without: Any = build_recipes({"it": NETWORK | changes | {"pretrain": None}}, study)["it"]
+    fresh, start, model = (
+        found.network.state_dict()
+        for found in (without.start(study, 0).fitted, recipe.start(study, 0).fitted, recipe.fit(study, 0))
+    )
+    learned = {key for key in start if key.startswith("backbones.") and not torch.equal(fresh[key], start[key])}
+    assert any(key.startswith("backbones.image.stem.") for key in learned)
+    assert all(torch.equal(start[key], model[key]) for key in model if key.startswith("backbones."))
+    stage_two = {"necks.image.attend.value.weight", "heads.disease.layers.hidden1.linear.weight"}
+    assert all(torch.equal(fresh[key], start[key]) and not torch.equal(start[key], model[key]) for key in stage_two)
+
+
+@pytest.mark.parametrize("fusion", FUSED, ids=lambda f: f["name"])
+def test_the_weights_of_the_modalities_are_told_for_what_a_sample_has(make, fusion):
+    study = make()
+    weights = fitted(study, fusion=fusion).modality_weights(study)
+    if fusion["name"] == "concat":
+        assert weights is None
+        return
+    told = np.column_stack(list(weights.values()))
+    np.testing.assert_allclose(np.nansum(told, axis=1), 1, atol=1e-6)
+    np.testing.assert_array_equal(np.isnan(told), np.column_stack([~study.present(name) for name in weights]))
 
 
 def test_features_of_samples_are_cut_at_a_stage_or_after_the_fusion(make):

@@ -103,12 +103,52 @@ class Flatten(Neck):
         return x.flatten(1)
 
 
+class SingleAttention(nn.Module):
+    """Self-attention over a single vector: a linear map, for the softmax of one score is 1.
+
+    Queries and keys would change nothing and have no gradient, so that there are values alone.
+
+    Args:
+        width: D.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.value = nn.Linear(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, D) to (B, D)."""
+        found: Tensor = self.value(x)
+        return found
+
+
+class SelfAttention(Average):
+    """The mean over all positions, then self-attention over that one vector: a second stage on a pretrained backbone.
+
+    It belongs to what is fitted after pretraining: a backbone that is pretrained alone ends with the mean.
+    """
+
+    def __init__(self, out_width: int) -> None:
+        super().__init__(out_width)
+        self.attend = SingleAttention(out_width)
+
+    def plain(self) -> Neck:
+        """Return the mean alone."""
+        return Average(self.out_width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Pool (B, D, ...) to (B, D)."""
+        found: Tensor = self.attend(super().forward(x))
+        return found
+
+
 NECKS: dict[str, type[Neck]] = {
     "average": Average,
     "max": Maximum,
     "gem": GeneralisedMean,
     "attention": AttentionPooling,
     "flatten": Flatten,
+    "self_attention": SelfAttention,
 }
 
 

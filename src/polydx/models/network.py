@@ -174,6 +174,11 @@ class Network(nn.Module):
         neck = cast(Neck, self.necks[modality]).plain()
         return Network(backbones={modality: self.backbone(modality)}, necks={modality: neck}, heads={})
 
+    def shares(self, inputs: Inputs) -> Tensor | None:
+        """Return (B, M), what part each modality has in the embedding; None where the fusion does not say."""
+        found: Tensor | None = self.fusion.shares(*self.pooled(inputs))
+        return found
+
     def features(self, inputs: Mapping[str, Tensor], stage: str) -> Tensor:
         """Return the feature map of one modality after one stage.
 

@@ -21,7 +21,7 @@ from polydx.recipes.protocol import Probabilities, State
 from polydx.recipes.provenance import Manifest
 from polydx.recipes.task_fit import under
 from polydx.study import FloatArray, RowIndex, Study
-from polydx.training.predict import extract_features, predict_logits
+from polydx.training.predict import extract_features, modality_shares, predict_logits
 from polydx.training.threads import limited_threads
 
 Pool: TypeAlias = Literal["average", "flat"]
@@ -69,6 +69,24 @@ class FittedNetwork:
             logits = predict_logits(self.network, tensors)
         found = {task: np.asarray(softmax(two_columns(values), axis=1)) for task, values in logits.items()}
         return found if self.mapping is None else self.mapping.apply(found)
+
+    def modality_weights(self, study: Study) -> dict[str, NDArray[np.float64]] | None:
+        """Return modality -> (N,) its share in a sample's embedding: they sum to 1 over those it has, NaN elsewhere.
+
+        Of `attention` the class token's attention, of `gated` the mean gate, of `dsaf` what the learned weights say,
+        which are the same for all samples; None for others. A share tells where the network looked, not what an answer
+        rests on.
+
+        Raises:
+            StudyError: a sample has none of the modalities.
+        """
+        tensors, _ = self.inputs.tensors(study)
+        with limited_threads(self.threads):
+            shares = modality_shares(self.network, tensors)
+        if shares is None:
+            return None
+        there = {n: study.present(n) if n in study.modalities else np.False_ for n in self.network.modalities}
+        return {n: np.where(has, shares[:, i], np.nan) for i, (n, has) in enumerate(there.items())}
 
     def features(self, study: Study, stage: str, pool: Pool = "flat") -> FloatArray:
         """Return (N, D) activations: `<modality>.<stage>` of a backbone, or `embedding`.

@@ -67,6 +67,24 @@ def extract_features(
     return torch.cat(found).numpy()
 
 
+def modality_shares(
+    network: Network, inputs: Mapping[str, Tensor | Bags], batch_size: int = 256
+) -> NDArray[np.float64] | None:
+    """Return (N, M), what part each modality has in a sample's embedding, 0 where it is missing.
+
+    None where the fusion has no weights to say so; arguments as in `predict_logits`.
+    """
+    network.eval()
+    found = []
+    with torch.inference_mode():
+        for batch in _batches(inputs, _device(network), batch_size):
+            shares = network.shares(batch)
+            if shares is None:
+                return None
+            found.append(shares.double().cpu())
+    return torch.cat(found).numpy()
+
+
 def _at_stage(network: Network, batch: Mapping[str, Tensor | Bags], stage: str) -> Tensor:
     """Return the map of each sample (B, ...), the mean over its rows."""
     name = stage.partition(".")[0]

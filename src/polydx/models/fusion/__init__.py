@@ -9,9 +9,11 @@ from polydx.errors import ConfigError
 from polydx.models.fusion.attention import Attention
 from polydx.models.fusion.base import Fusion
 from polydx.models.fusion.concat import Alone, Concatenate
+from polydx.models.fusion.dsaf import Dsaf
+from polydx.models.fusion.gated import Gated
 from polydx.models.options import check_options, known
 
-FUSIONS: dict[str, type[Fusion]] = {"concat": Concatenate, "attention": Attention}
+FUSIONS: dict[str, type[Fusion]] = {"concat": Concatenate, "dsaf": Dsaf, "attention": Attention, "gated": Gated}
 
 
 def build_fusion(name: str, widths: Mapping[str, int], **options: Any) -> Fusion:
