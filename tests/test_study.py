@@ -240,3 +240,40 @@ def test_a_task_survives_json():
     assert task.positive_code == 1
     assert Task(("a", "b")).positive_code == 1
     assert Task(("a", "b", "c")).positive_code is None
+
+
+def with_second(study, absent):
+    """The study with a second modality, `blood`, that the samples at `absent` lack."""
+    raman = study.modalities["raman"]
+    index = RowIndex.from_lists([[] if i in absent else [i] for i in range(len(study))])
+    return replace(
+        study, modalities={"raman": raman, "blood": Spectra(raman.values * 2, raman.axis)},
+        rows={"raman": study.rows["raman"], "blood": index},
+    )  # fmt: skip
+
+
+def test_samples_that_have_a_modality_are_chosen_with_their_rows(make_study):
+    study = with_second(make_study(), absent={0, 5})
+    some = study.having(["blood"])
+    assert list(some.ids) == [i for n, i in enumerate(study.ids) if n not in (0, 5)]
+    np.testing.assert_array_equal(some.modalities["blood"].values, 2 * some.modalities["raman"].values)
+    assert study.having(["blood", "raman"]) is study
+
+
+def test_a_modality_that_no_sample_has_is_refused(make_study):
+    study = with_second(make_study(), absent=set(range(24)))
+    with pytest.raises(StudyError, match="none of the 24 samples of study 'tiny' has any of: blood"):
+        study.having(["blood"])
+
+
+def test_a_modality_taken_away_leaves_the_others_as_they_are(make_study):
+    study = with_second(make_study(), absent=set())
+    gone = study.without("blood")
+    assert not gone.present("blood").any()
+    assert len(gone.modalities["blood"]) == 0
+    np.testing.assert_array_equal(gone.modalities["raman"].values, study.modalities["raman"].values)
+    first = np.arange(24) < 3
+    less = study.lacking({"raman": first})
+    assert list(less.present("raman")) == list(~first)
+    assert less.present("blood").all()
+    np.testing.assert_array_equal(less.modalities["raman"].values, study.modalities["raman"].values[3:])

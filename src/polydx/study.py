@@ -6,7 +6,7 @@ Shapes: `N` samples, `P` patients, `n` rows of a modality, `L` points of the wav
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, TypeAlias, TypeVar
@@ -178,6 +178,42 @@ class Study:
     def present(self, modality: str) -> NDArray[np.bool_]:
         """(N,) True where the sample has at least one row of the modality."""
         return self.rows[modality].counts > 0
+
+    def has_any(self, modalities: Sequence[str]) -> NDArray[np.bool_]:
+        """(N,) True where the sample has at least one row of at least one of these modalities."""
+        return np.asarray(np.logical_or.reduce([self.present(name) for name in modalities]), dtype=np.bool_)
+
+    def having(self, modalities: Sequence[str]) -> Study:
+        """Return the study of the samples that have at least one row of at least one of these modalities.
+
+        Raises:
+            StudyError: no sample has any of them.
+        """
+        there = self.has_any(modalities)
+        if there.all():
+            return self
+        if not there.any():
+            named = ", ".join(modalities)
+            raise StudyError(f"none of the {counted(len(self), 'sample')} of study '{self.name}' has any of: {named}")
+        return self.take(np.flatnonzero(there))
+
+    def lacking(self, gone: Mapping[str, NDArray[np.bool_]]) -> Study:
+        """Return the study in which samples lack modalities that they had; rows that no sample has are not kept.
+
+        Args:
+            gone: modality -> (N,) True where its rows are taken away.
+        """
+        modalities, rows = dict(self.modalities), dict(self.rows)
+        for name, away in gone.items():
+            index = self.rows[name]
+            kept = RowIndex.from_lists([index[i] if not away[i] else [] for i in range(len(self))])
+            rows[name], needed = kept.take(np.arange(len(self)))
+            modalities[name] = modalities[name].take(needed)
+        return replace(self, modalities=modalities, rows=rows)
+
+    def without(self, modality: str) -> Study:
+        """Return the study in which no sample has this modality."""
+        return self.lacking({modality: np.ones(len(self), dtype=np.bool_)})
 
     def spectra(self, modality: str) -> Spectra:
         """Return a modality that must hold spectra.

@@ -26,7 +26,7 @@ class Answers:
     """What one recipe answered for one task, over its seeds.
 
     Attributes:
-        outcomes: labelled units.
+        outcomes: labelled units that the recipe answers.
         recipe: its name.
         decisions: (S, N) decided classes, -1 where a seed did not test the unit.
     """
@@ -54,7 +54,8 @@ class Answers:
 
 
 def answers(outcomes: Outcomes, recipe: str) -> Answers:
-    """Return the decisions of a recipe on labelled units, by the rule that the metrics use."""
+    """Return the decisions of a recipe on the labelled units it answers, by the rule that the metrics use."""
+    outcomes = outcomes.of(recipe)
     probabilities, tested = outcomes.probabilities[recipe], outcomes.tested(recipe)
     decisions = np.full(tested.shape, -1, dtype=np.int64)
     for s, there in enumerate(tested):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from polydx.validation.bootstrap import bootstrap_interval, bootstrap_p, sampling
 from polydx.validation.delong import delong
 from polydx.validation.intervals import tango_difference, z_value
-from polydx.validation.measure import Measured
+from polydx.validation.measure import Measured, Resampling
 
 Floats = NDArray[np.float64]
 
@@ -25,6 +25,7 @@ class Difference(NamedTuple):
     p: float | None
     test: str | None
     reason: str | None = None
+    n_common: int | None = None  # units that both answer, where they do not answer the same ones
 
 
 def no_difference(reason: str) -> Difference:
@@ -47,6 +48,16 @@ def compare(a: Measured, b: Measured, metric: str) -> Difference:
     if over_patients and metric == "accuracy" and len(a.decisions) == len(b.decisions) == 1:
         return _mcnemar(a, b)
     return _bootstrap(a, b, metric)
+
+
+def compare_in_common(a: Measured, b: Measured, metric: str, resampling: Resampling) -> Difference:
+    """Test the difference of a metric on the units that both recipes answer."""
+    pair = resampling.in_common([a, b])
+    if not pair:
+        return no_difference(f"no {'patient' if a.outcomes.one_unit_a_patient else 'sample'} is answered by both")
+    found = compare(pair[0], pair[1], metric)
+    same = len(pair[0].outcomes) == len(a.outcomes) == len(b.outcomes)
+    return found if same else found._replace(n_common=len(pair[0].outcomes))
 
 
 def _delong(a: Measured, b: Measured, positive: int) -> Difference:
@@ -108,7 +119,11 @@ def holm(ps: Sequence[float | None]) -> list[float | None]:
 
 
 def compare_primary(
-    primary: Mapping[str, Any], measured: Mapping[str, Measured], recipes: Sequence[str], absent: str
+    primary: Mapping[str, Any],
+    measured: Mapping[str, Measured],
+    recipes: Sequence[str],
+    absent: str,
+    resampling: Resampling,
 ) -> list[dict[str, Any]]:
     """Return the comparisons of the primary endpoint, adjusted by Holm's method.
 
@@ -117,6 +132,7 @@ def compare_primary(
         measured: recipe -> its metrics at that task and level.
         recipes: all recipes of the run.
         absent: why a recipe may be missing from `measured`.
+        resampling: of patients, for recipes that do not answer the same ones: they are compared on those both answer.
     """
     own, versus = primary["recipe"], primary.get("versus")
     others = [r for r in recipes if r != own] if versus is None else [versus] if isinstance(versus, str) else versus
@@ -129,7 +145,7 @@ def compare_primary(
         elif lacking:
             found.append(no_difference(absent or f"recipe '{lacking[0]}' does not predict this task"))
         else:
-            found.append(compare(measured[own], measured[other], primary["metric"]))
+            found.append(compare_in_common(measured[own], measured[other], primary["metric"], resampling))
     named = {key: primary[key] for key in ("task", "level", "metric")}
     return [
         _entry(named | {"a": own, "b": other}, difference, adjusted)
@@ -140,4 +156,5 @@ def compare_primary(
 def _entry(named: dict[str, Any], found: Difference, adjusted: float | None) -> dict[str, Any]:
     entry = named | {"difference": found.difference, "low": found.low, "high": found.high, "p": found.p}
     entry |= {"p_holm": adjusted, "test": found.test}
+    entry |= {} if found.n_common is None else {"n_common": found.n_common}
     return entry if found.reason is None else entry | {"reason": found.reason}

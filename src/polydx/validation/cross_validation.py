@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
@@ -172,7 +172,7 @@ def _result(
     study: Study, drawn: Mapping[int, Sequence[Fold]], todo: Sequence[Job], outcomes: Sequence[Outcome]
 ) -> Result:
     seconds: dict[str, dict[str, float]] = {}
-    curves, notes = [], split_notes(study, drawn)
+    curves, notes = [], [*split_notes(study, drawn), *coverage_notes(study, [job.recipe for job in todo])]
     for job, outcome in zip(todo, outcomes, strict=True):
         spent = seconds.setdefault(job.recipe.name, {"fit": 0.0, "predict": 0.0})
         for key, value in outcome.seconds.items():
@@ -180,8 +180,24 @@ def _result(
         at = {"recipe": job.recipe.name, "seed": job.seed, "fold": job.fold.number}
         curves += [{**at, **epoch} for epoch in outcome.history]
         notes += [f"{job.recipe.name}, seed {job.seed}, fold {job.fold.number}: {note}" for note in outcome.notes]
-    predictions = pd.concat([o.predictions for o in outcomes], ignore_index=True)
+    told = [o.predictions for o in outcomes if len(o.predictions)] or [o.predictions for o in outcomes]
+    predictions = pd.concat(told, ignore_index=True)
     return Result(predictions, splits_frame(study, drawn), seconds, pd.DataFrame(curves), notes)
+
+
+def coverage_notes(study: Study, recipes: Iterable[Recipe]) -> list[str]:
+    """Return which recipes leave samples out, because these have none of their modalities."""
+    found = {}
+    for recipe in recipes:
+        there = study.has_any(recipe.modalities)
+        if not there.all():
+            patients = len(set(study.patients[there]))
+            found[recipe.name] = (
+                f"{recipe.name} answers {int(there.sum())} of {len(study)} samples, {patients} of "
+                f"{len(study.patient_codes[1])} patients: the others have none of its modalities "
+                f"({', '.join(recipe.modalities)}) and take no part in its fits"
+            )
+    return list(found.values())
 
 
 def split_notes(study: Study, drawn: Mapping[int, Sequence[Fold]]) -> list[str]:

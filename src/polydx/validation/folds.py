@@ -11,16 +11,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from polydx import __version__
-from polydx.errors import PolydxError, ReadError
+from polydx.errors import PolydxError, ReadError, StudyError
 from polydx.io.atomic import replacing
 from polydx.recipes.protocol import Fitted, Recipe, stream_seed
 from polydx.splits import Fold
 from polydx.study import Study
 from polydx.validation.environment import package_versions
-from polydx.validation.predictions import predictions_frame, read_metadata, read_predictions, write_predictions
+from polydx.validation.predictions import (
+    no_predictions,
+    predictions_frame,
+    read_metadata,
+    read_predictions,
+    write_predictions,
+)
 
 
 @dataclass(frozen=True)
@@ -102,9 +109,17 @@ def _digest(predictions: pd.DataFrame) -> str:
 
 
 def run_job(job: Job, train: Study, test: Study, folder: Path | None) -> Outcome:
-    """Fit on `train`, predict `test`, and keep the outcome in the run folder if there is one."""
+    """Fit on `train`, predict `test`, and keep the outcome in the run folder if there is one.
+
+    Samples that have none of the recipe's modalities take no part in the fit and get no prediction.
+
+    Raises:
+        StudyError: no training sample has any of the recipe's modalities.
+    """
     from threadpoolctl import threadpool_limits
 
+    train = _training_rows(job, train)
+    tested = np.flatnonzero(test.has_any(job.recipe.modalities))
     log = folder / "logs" / job.stem if folder is not None and job.group == "folds" else None
     if log is not None and log.exists():
         shutil.rmtree(log)  # of a run that was stopped inside this fold
@@ -112,21 +127,32 @@ def run_job(job: Job, train: Study, test: Study, folder: Path | None) -> Outcome
         start = time.perf_counter()
         fitted = _fit(job, train, log)
         between = time.perf_counter()
-        probabilities = fitted.predict_proba(test)
+        frame = _predicted(job, fitted, test.take(tested)) if len(tested) else no_predictions()
         seconds = {"fit": between - start, "predict": time.perf_counter() - between}
-    frame = predictions_frame(
+    nobody = [] if len(tested) else [f"no test sample has any of {', '.join(job.recipe.modalities)}: none is predicted"]
+    outcome = Outcome(frame, seconds, fitted.history, [*fitted.notes, *nobody])
+    if folder is not None:
+        _keep(job, fitted, outcome, folder)
+    return outcome
+
+
+def _training_rows(job: Job, train: Study) -> Study:
+    try:
+        return train.having(job.recipe.modalities)
+    except StudyError as error:
+        raise StudyError(f"{_where(job)}: nothing to train on: {error.message}") from error
+
+
+def _predicted(job: Job, fitted: Fitted, test: Study) -> pd.DataFrame:
+    return predictions_frame(
         test,
-        probabilities,
+        fitted.predict_proba(test),
         recipe=job.recipe.name,
         seed=job.seed,
         fold=job.fold.number,
         thresholds=fitted.thresholds,
         modalities=job.recipe.modalities,
     )
-    outcome = Outcome(frame, seconds, fitted.history, fitted.notes)
-    if folder is not None:
-        _keep(job, fitted, outcome, folder)
-    return outcome
 
 
 def _fit(job: Job, train: Study, log: Path | None) -> Fitted:
@@ -134,8 +160,11 @@ def _fit(job: Job, train: Study, log: Path | None) -> Fitted:
     try:
         return job.recipe.fit(train, stream_seed(job.seed, job.recipe.name, job.fold.number), log=log)
     except PolydxError as error:
-        where = f"recipe '{job.recipe.name}', seed {job.seed}, fold {job.fold.number}"
-        raise type(error)(f"{where}: {error.message}", error.problems) from error
+        raise type(error)(f"{_where(job)}: {error.message}", error.problems) from error
+
+
+def _where(job: Job) -> str:
+    return f"recipe '{job.recipe.name}', seed {job.seed}, fold {job.fold.number}"
 
 
 def _keep(job: Job, fitted: Fitted, outcome: Outcome, folder: Path) -> None:

@@ -63,6 +63,7 @@ def leakage_gap(
         each with `estimate`, `low`, `high` (95 %, patient-cluster bootstrap; Wilson's on patients where no resample
         differs); or null for them, and the `reason`.
     """
+    study = study.having(recipe.modalities)
     names, number = list(study.tasks), min(folds, len(study.patient_codes[1]))
     if study.unit == "patient" or len(study.patient_codes[1]) == len(study):
         return {name: _nothing(recipe, number, "one sample a patient: nothing can leak") for name in names}

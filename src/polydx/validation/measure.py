@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from polydx.study import IntArray
-from polydx.validation.bootstrap import leave_out, patient_strata
+from polydx.validation.bootstrap import draw_patients, leave_out, patient_strata
 from polydx.validation.clusters import sum_by_cluster
 from polydx.validation.metrics import Scores, decide, weighted_metrics
 from polydx.validation.outcomes import Outcomes
@@ -50,6 +51,48 @@ class Measured:
     def scores(self, code: int) -> Floats:
         """(S, N) probability of a class."""
         return self.outcomes.probabilities[self.recipe][:, :, code]
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """How often patients are drawn, and from which stream: the same units give the same draws, which pairs recipes.
+
+    Attributes:
+        resamples: R.
+        stream: seeds of the generator.
+    """
+
+    resamples: int
+    stream: tuple[int, ...]
+
+    def weights(self, outcomes: Outcomes) -> Floats:
+        """Return (R, P) how often each patient of labelled units is drawn, stratified by class."""
+        strata = patient_strata(outcomes.labels, outcomes.patients, len(outcomes.classes))
+        return draw_patients(strata, self.resamples, np.random.default_rng(self.stream))
+
+    def measure(self, outcomes: Outcomes, recipes: Sequence[str]) -> dict[str, Measured]:
+        """Return recipe -> its metrics on the units that it answers; recipes that answer the same share their draws."""
+        found: dict[str, Measured] = {}
+        drawn: dict[bytes, tuple[Outcomes, Floats]] = {}
+        for recipe in recipes:
+            mask = outcomes.tested(recipe).any(axis=0).tobytes()
+            if mask not in drawn:
+                own = outcomes.of(recipe)
+                drawn[mask] = own, self.weights(own)
+            found[recipe] = measure(drawn[mask][0], recipe, drawn[mask][1])
+        return found
+
+    def in_common(self, each: Sequence[Measured]) -> list[Measured]:
+        """Return the same recipes on the units that all of them answer; an empty list where there are none."""
+        units = [m.outcomes.units for m in each]
+        if all(np.array_equal(own, units[0]) for own in units[1:]):
+            return list(each)
+        common = np.logical_and.reduce([np.isin(units[0], own) for own in units[1:]])
+        if not common.any():
+            return []
+        own = each[0].outcomes.take(common)
+        weights = self.weights(own)
+        return [measure(own, m.recipe, weights) for m in each]
 
 
 def measure(outcomes: Outcomes, recipe: str, weights: Floats) -> Measured:

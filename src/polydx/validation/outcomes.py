@@ -22,7 +22,7 @@ DEFAULT_THRESHOLD = 0.5
 
 @dataclass(frozen=True)
 class Outcomes:
-    """Predictions of all recipes for one task, on the same units.
+    """Predictions of all recipes for one task, on one list of units; a recipe may lack some (see `of`).
 
     Attributes:
         name: the task, or `TASK/leaves`.
@@ -80,6 +80,11 @@ class Outcomes:
             probabilities={r: p[:, chosen] for r, p in self.probabilities.items()},
             thresholds={r: t[:, chosen] for r, t in self.thresholds.items()},
         )
+
+    def of(self, recipe: str) -> Outcomes:
+        """Return the units that a recipe has a prediction for; it has none where a sample lacks all its modalities."""
+        there = np.asarray(self.tested(recipe).any(axis=0))
+        return self if there.all() else self.take(there)
 
     def labelled(self) -> Outcomes:
         """Return the units that have a label and at least one prediction; seeds and recipes that tested none go."""

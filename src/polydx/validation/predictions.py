@@ -88,6 +88,11 @@ def predictions_frame(
     return _frame(pa.Table.from_pandas(whole, schema=SCHEMA, preserve_index=False))  # the types a file gives back
 
 
+def no_predictions() -> pd.DataFrame:
+    """Return a table without a row."""
+    return _frame(SCHEMA.empty_table())
+
+
 def write_predictions(frame: pd.DataFrame, path: Path, metadata: Mapping[str, str] | None = None) -> None:
     """Write the table, under a temporary name first, so that a file that is there is whole."""
     table = pa.Table.from_pandas(frame, schema=SCHEMA, preserve_index=False)

@@ -11,10 +11,9 @@ import pandas as pd
 
 from polydx.errors import ConfigError
 from polydx.study import Task
-from polydx.validation.bootstrap import draw_patients, patient_strata
 from polydx.validation.comparisons import compare_primary
 from polydx.validation.figures import figure
-from polydx.validation.measure import WITHIN_PATIENT, Measured, measure
+from polydx.validation.measure import WITHIN_PATIENT, Measured, Resampling
 from polydx.validation.metrics import METRICS, PER_CLASS
 from polydx.validation.outcomes import Outcomes, leaves, under_parent
 from polydx.validation.table import read_outcomes
@@ -27,10 +26,11 @@ SAMPLE_LEVEL_TASK = (
 
 
 class Level(NamedTuple):
-    """All recipes at one level of one task; none, and the `reason`, where the level has no figures."""
+    """All recipes at one level of one task, each on the units it answers; none, and why, where there are no figures."""
 
     measured: Mapping[str, Measured]
     reason: str = ""
+    resampling: Resampling = Resampling(RESAMPLES, (0,))
 
 
 def score_predictions(
@@ -65,7 +65,7 @@ def score_predictions(
     if primary is not None:
         at = scored.get(primary["task"], f"no predictions for task '{primary['task']}'")
         level = Level({}, at) if isinstance(at, str) else at[primary["level"]]
-        comparisons = compare_primary(primary, level.measured, recipes, level.reason)
+        comparisons = compare_primary(primary, level.measured, recipes, level.reason, level.resampling)
     return {
         "recipes": {r: {"tasks": _tasks_of(r, scored)} for r in recipes},
         "comparisons": comparisons,
@@ -140,9 +140,8 @@ def _measure_level(own: Outcomes, level: str, resamples: int, seed: int) -> Leve
     if not len(units):
         return Level({}, f"no {level} has a label")
     shared = "patient" if own.one_unit_a_patient else level  # where a sample is a patient, both levels say the same
-    rng = np.random.default_rng([seed, crc32(f"{own.name}/{shared}".encode())])
-    weights = draw_patients(patient_strata(units.labels, units.patients, len(units.classes)), resamples, rng)
-    return Level({recipe: measure(units, recipe, weights) for recipe in units.recipes})
+    resampling = Resampling(resamples, (seed, crc32(f"{own.name}/{shared}".encode())))
+    return Level(resampling.measure(units, units.recipes), resampling=resampling)
 
 
 def _tasks_of(recipe: str, scored: Mapping[str, Mapping[str, Level] | str]) -> dict[str, Any]:

@@ -44,7 +44,7 @@ def read_outcomes(predictions: pd.DataFrame, tasks: Mapping[str, Task]) -> dict[
         PolydxError: the table is not what it should be; lists recipe, seed, fold and sample of each problem: missing
             columns or cells, unknown tasks, classes or labels, a class twice or not at all, probabilities outside
             0-1 or not summing to 1, samples with two patients or labels, or samples that one recipe has and another
-            has not.
+            has not, although they have a modality that it uses.
     """
     _check_columns(predictions)
     table = predictions.reset_index(drop=True)
@@ -158,7 +158,7 @@ def _probabilities(
     found[(*at, code)] = own["probability"].to_numpy(dtype=np.float64)
     off = np.asarray(np.abs(found[at].sum(axis=1) - 1) > SUM_TOLERANCE)
     _raise(_once_a_sample(own, off, f"probabilities of '{task}' do not sum to 1"))
-    _raise(_coverage_problems(axes, task, np.asarray(times.sum(axis=3) > 0)))
+    _raise(_coverage_problems(axes, task, np.asarray(times.sum(axis=3) > 0), _may_lack(own, at, axes)))
     return np.asarray(np.clip(found, 0, 1))
 
 
@@ -176,19 +176,43 @@ def _completeness_problems(own: pd.DataFrame, times: IntArray, task: str, classe
     yield from _once_a_sample(own, never, f"lacks a class of '{task}'; expected one row each for {', '.join(classes)}")
 
 
-def _coverage_problems(axes: _Axes, task: str, tested: Mask) -> Iterator[Problem]:
-    """Yield samples that one recipe predicts and another does not, under the same seed; `tested` is (recipes, S, N)."""
+def _may_lack(own: pd.DataFrame, at: tuple[IntArray, IntArray, IntArray], axes: _Axes) -> Mask:
+    """Return (recipes, N) whether a sample has, as far as the table tells, none of the modalities a recipe uses."""
+    if "modalities" not in own:
+        return np.zeros((len(axes.recipes), len(axes.samples)), dtype=np.bool_)
+    repeated = pd.DataFrame({"recipe": at[0], "sample": at[2]}).duplicated().to_numpy(dtype=np.bool_)
+    first = np.flatnonzero(~repeated)
+    lists = [[] if listed is None else list(listed) for listed in own["modalities"].iloc[first]]
+    names = sorted({name for listed in lists for name in listed})
+    used = np.zeros((len(axes.recipes), len(names)), dtype=np.bool_)
+    there = np.zeros((len(axes.samples), len(names)), dtype=np.bool_)
+    for recipe, sample, listed in zip(at[0][first], at[2][first], lists, strict=True):
+        columns = [names.index(name) for name in listed]
+        used[recipe, columns], there[sample, columns] = True, True
+    known = np.outer(used.any(axis=1), there.any(axis=1))
+    return np.asarray(known & ((used.astype(np.int64) @ there.T.astype(np.int64)) == 0))
+
+
+def _coverage_problems(axes: _Axes, task: str, tested: Mask, may_lack: Mask) -> Iterator[Problem]:
+    """Yield samples that one recipe predicts and another, though it could, does not, under the same seed.
+
+    Args:
+        axes: what the numbers stand for.
+        task: its name.
+        tested: (recipes, S, N).
+        may_lack: (recipes, N) samples that have none of a recipe's modalities.
+    """
     for s, seed in enumerate(axes.seeds):
         users = np.flatnonzero(tested[:, s].any(axis=1))
         anyone = tested[:, s].any(axis=0)
         for r in users:
-            lacking = np.flatnonzero(anyone & ~tested[r, s])
+            lacking = np.flatnonzero(anyone & ~tested[r, s] & ~may_lack[r])
             if len(lacking):
                 first = ", ".join(f"'{axes.samples[i]}'" for i in lacking[:3]) + (" ..." if len(lacking) > 3 else "")
                 yield Problem(
                     f"recipe '{axes.recipes[r]}' seed {seed} sample {first}",
-                    f"has no prediction of '{task}', though other recipes have; figures are compared on the same "
-                    "samples only",
+                    f"has no prediction of '{task}', though other recipes have and it has a modality of this recipe; a "
+                    "recipe leaves out only samples that have none of its modalities",
                 )
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from polydx import __version__
 from polydx.datasets.catalogue import build_study
-from polydx.errors import ConfigError
+from polydx.errors import ConfigError, counted
 from polydx.io.config_file import read_config
 from polydx.progress import Progress, Silent
 from polydx.workflows.preparing import narrowed, prepare
@@ -42,7 +42,11 @@ def train(
     refuse(prepared.findings)
     study, threads = prepared.study, os.cpu_count() or 1
     built = build_recipes(prepared.config.recipes, study, threads, data)[recipe]
+    study = study.having(built.modalities)
     progress.say(f"fitting {recipe} on {len(study)} samples of {len(study.patient_codes[1])} patients")
+    if len(study) < len(prepared.study):
+        left = counted(len(prepared.study) - len(study), "sample")
+        progress.say(f"left out: {left} with none of {', '.join(built.modalities)}")
     fitted = built.fit(study, stream_seed(seed, recipe, -1 % 2**31))
     for note in fitted.notes:
         progress.say(note)

@@ -179,7 +179,7 @@ def _samples_right(view: View, task: str, recipe: str) -> tuple[dict[str, float]
     if samples is None or recipe not in samples.recipes:
         return {}, {}
     own = answers(samples, recipe)
-    patients = [str(samples.patient_names[p]) for p in samples.patients]
+    patients = [str(own.outcomes.patient_names[p]) for p in own.outcomes.patients]
     right = pd.Series(own.right_share).groupby(patients)
     return {str(k): float(v) for k, v in right.mean().items()}, {str(k): int(v) for k, v in right.size().items()}
 

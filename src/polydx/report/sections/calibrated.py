@@ -59,6 +59,7 @@ def predicted_and_right(outcomes: Outcomes, recipe: str) -> tuple[Floats, NDArra
     Two classes: the probability of the positive class. More: that of the class decided for.
     """
     own = answers(outcomes, recipe)
+    outcomes = own.outcomes
     p = outcomes.probabilities[recipe]
     seed, unit = np.nonzero(own.decisions >= 0)
     code = own.decisions[seed, unit] if outcomes.positive is None else np.full(len(seed), outcomes.positive)

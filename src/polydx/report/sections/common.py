@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from polydx.errors import counted
@@ -71,6 +71,12 @@ def asked(view: View, task: str) -> str:
     positive = view.scored[task].positive if task in view.scored else None
     names = [f"{c} (positive)" if k == positive else c for k, c in enumerate(classes)]
     return f"{task}: {', '.join(names)}" if names else task
+
+
+def widest(view: View, task: str, level: str, recipes: Sequence[str]) -> dict[str, Any]:
+    """Return the figures of the recipe that answers most units; recipes answer those that have their modalities."""
+    found = [figures for recipe in recipes if (figures := view.figures(recipe, task, level))]
+    return max(found, key=lambda figures: int(figures["n"]))
 
 
 def seeds_of(view: View) -> int:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from polydx.report.blocks import Block, Bullets, Cell, Notice, Picture, Section, Table, Text
 from polydx.report.figures.intervals import metric_intervals
-from polydx.report.sections.common import many, picture, seeds_of
+from polydx.report.sections.common import many, picture, seeds_of, units, widest
 from polydx.report.view import View
 from polydx.report.words import (
     DASH,
@@ -58,7 +58,7 @@ def _side_by_side(view: View, task: str) -> Picture | None:
     rows = interval_rows(view, task, level)
     if rows.empty:
         return None
-    first = next(f for r in view.recipes(task) if (f := view.figures(r, task, level)))
+    first = widest(view, task, level, view.recipes(task))
     chance = {"auroc": 0.5, "balanced_accuracy": 1 / len(first["classes"])}
     caption = (
         f"{task}: all recipes on the same folds, {many(level, first['n'], first['n_patients'])}. Dots:"
@@ -95,6 +95,11 @@ def _comparisons(view: View) -> list[Block]:
         for c in found
     ]
     notes = [f"{c['a']} − {c['b']}: {c['reason']}." for c in found if c.get("reason")]
+    notes += [
+        f"{c['a']} − {c['b']}: on the {units(c['level'], c['n_common'])} that both answer."
+        for c in found
+        if c.get("n_common")
+    ]
     caption = (
         "Differences in the declared endpoint, paired on the same patients, with 95 % interval; p also adjusted by"
         f" Holm over {len(found)} comparison{'s' if len(found) > 1 else ''}."

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from polydx.report.blocks import Block, Cell, Details, Heading, Notice, Section, Table, Text
-from polydx.report.sections.common import asked, many, metric_cell, seeds_of, where_of
+from polydx.report.sections.common import asked, many, metric_cell, seeds_of, units, where_of, widest
 from polydx.report.sections.tree import LEAVES, tree_tables
 from polydx.report.view import View
 from polydx.report.words import INTERVAL_NAMES, interval, listed, metric_name, number, over_seeds, seeds_phrase
@@ -93,13 +93,14 @@ def _level_tables(view: View, task: str, level: str) -> list[Block]:
     recipes = [r for r in view.recipes(task) if view.figures(r, task, level)]
     if not recipes:
         return [Text(f"{level.capitalize()} level: {view.reason(task, level)}.")]
-    first = view.figures(recipes[0], task, level) or {}
+    first = widest(view, task, level, recipes)
     blocks: list[Block] = []
     fewest = min(first["classes"].values())
     if level == view.level(task) and (first["n_patients"] < FEW_PATIENTS or fewest < FEW_OF_A_CLASS):
         told = listed([f"{n} {name}" for name, n in first["classes"].items()])
         blocks.append(Notice("warning", f"Few patients for {task} ({told}): read the intervals, not the estimates."))
     blocks.append(_main_table(view, task, level, recipes, first))
+    blocks += answers_fewer(view, task, level, recipes)
     blocks.append(
         Details(f"All metrics, {level} level, with the interval method", [_all_metrics(view, task, level, recipes)])
     )
@@ -107,6 +108,20 @@ def _level_tables(view: View, task: str, level: str) -> list[Block]:
         tables = [_per_class(view, task, level, recipe) for recipe in recipes]
         blocks.append(Details(f"Each class against the rest, {level} level", tables))
     return blocks
+
+
+def answers_fewer(view: View, task: str, level: str, recipes: list[str]) -> list[Block]:
+    """Return a note on recipes that answer fewer units than others: those that have none of their modalities."""
+    most = widest(view, task, level, recipes)["n"]
+    counts = {r: (view.figures(r, task, level) or {})["n"] for r in recipes}
+    fewer = [f"{r} answers {n} of {units(level, most)}" for r, n in counts.items() if n < most]
+    if not fewer:
+        return []
+    text = (
+        f"{listed(fewer)}: the others have none of its modalities. Its figures are of those it answers; recipes are"
+        " compared on those that both answer."
+    )
+    return [Notice("note", text if len(fewer) == 1 else text.replace("none of its", "none of their"))]
 
 
 def _main_table(view: View, task: str, level: str, recipes: list[str], first: dict[str, Any]) -> Table:
