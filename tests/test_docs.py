@@ -173,16 +173,16 @@ def test_every_classical_model_is_documented_with_its_defaults():
 def test_backbones_necks_augmentations_and_losses_are_documented():
     from polydx.augmentation.images import IMAGE_AUGMENTATIONS
     from polydx.augmentation.spectra import AUGMENTATIONS
-    from polydx.models.backbones import BACKBONES
+    from polydx.models.backbones import BACKBONES, TABLE_BACKBONES
     from polydx.models.fusion import FUSIONS
     from polydx.models.necks import NECKS
     from polydx.recipes.network_plan import LOSSES
 
     text = page("models.md")
     tables = marked_tables(text, "params")
-    for name, build in BACKBONES.items():
+    for name, build in (BACKBONES | TABLE_BACKBONES).items():
         rows = tables["mlp_backbone" if name == "mlp" else name]
-        assert_documented(rows, parameters(build, hidden=("dims", "channels")), f"backbone {name}")
+        assert_documented(rows, parameters(build, hidden=("dims", "channels", "fields")), f"backbone {name}")
     necks = {code(c[0]): c[1] for c in rows_below(text, text.index("### Necks"))}
     assert set(necks) == set(NECKS)
     for name, neck in NECKS.items():

@@ -246,17 +246,20 @@ def test_a_learned_vector_stands_for_a_missing_one():
 def test_regions_are_tokens_of_their_own():
     def built(regions):
         return build_network(
-            {"raman": (1, 40), "image": (3, 16, 16)},
-            backbones={"raman": {"name": "cnn", "width": 4}, "image": {"name": "cnn", "width": 4}},
+            {"raman": (1, 40), "image": (3, 64, 64)},
+            backbones={
+                "raman": {"name": "cnn", "width": 4, "multipliers": [1, 1]},
+                "image": {"name": "cnn", "width": 4, "multipliers": [1, 1]},
+            },
             heads={"task": {"classes": 2}},
             fusion={"name": "attention", "width": 8, "heads": 2, "regions": regions},
             seed=0,
         ).eval()
 
     network = built(True)
-    inputs = {"raman": torch.randn(3, 1, 40), "image": torch.randn(3, 3, 16, 16)}
+    inputs = {"raman": torch.randn(3, 1, 40), "image": torch.randn(3, 3, 64, 64)}
     pooled, present = network.pooled(inputs)
-    assert pooled["image"].shape == (3, 1 + network.backbone("image")(inputs["image"]).flatten(2).shape[2], 16)
+    assert pooled["image"].shape == (3, 1 + network.backbone("image")(inputs["image"]).flatten(2).shape[2], 4)
     shares = network.fusion.shares(pooled, present)
     torch.testing.assert_close(shares.sum(dim=1), torch.ones(3))
     alone = network({"raman": inputs["raman"]})["task"]

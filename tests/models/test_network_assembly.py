@@ -117,7 +117,9 @@ def test_parts_for_different_modalities_are_refused():
         ({"heads": {"type": {"classes": 2}}}, "torch reserves it"),
         ({"heads": {"als": {"clases": 2}}}, "unknown option of the head of task 'als' 'clases'"),
         ({"heads": {"als": {}}}, "the head of task 'als' needs the option 'classes'"),
-        ({"shapes": {"raman": (900,)}}, r"must have shape \(C, L\) or \(C, H, W\)"),
+        ({"shapes": {"raman": (1, 2, 3, 4)}}, r"must have shape \(D,\), \(C, L\) or \(C, H, W\)"),
+        ({"shapes": {"raman": (9,)}}, "unknown backbone for a table 'cnn'; expected one of mlp, ft_transformer"),
+        ({"shapes": {"raman": (9,)}, "backbones": {"raman": {"name": "mlp", "points": 3}}}, "leave out `points`"),
     ],
 )
 def test_plans_that_do_not_fit_together_are_refused(changes, message):

@@ -10,10 +10,11 @@ from torch import Tensor, nn
 
 from polydx.errors import ConfigError
 from polydx.models.backbones import Backbone, build_backbone
+from polydx.models.backbones.ft_transformer import Slices
 from polydx.models.bags import Bags, as_bags
 from polydx.models.fusion import build_fusion
 from polydx.models.heads import Head
-from polydx.models.layers import Dims, steady_norms
+from polydx.models.layers import steady_norms
 from polydx.models.necks import Neck, build_neck
 from polydx.models.options import check_options, known
 from polydx.models.pooling import POOLS, MeanPool
@@ -153,6 +154,8 @@ class Network(nn.Module):
             vector: Tensor = neck(found)
         if not self.fusion.regions:
             return vector
+        if found[0, 0].numel() == 1:  # one position is the vector itself
+            return vector.unsqueeze(1)
         return torch.cat([vector.unsqueeze(1), found.flatten(2).transpose(1, 2)], dim=1)
 
     def pool(self, name: str, encoded: Tensor, owner: Tensor, count: int) -> Tensor:
@@ -222,17 +225,19 @@ def build_network(
     necks: Mapping[str, Options] | None = None,
     fusion: str | Options = "concat",
     bags: Mapping[str, str] | None = None,
+    fields: Mapping[str, Slices] | None = None,
     seed: int,
 ) -> Network:
     """Build a network from names and options, with weights that depend on `seed` alone.
 
     Args:
-        shapes: modality -> shape of one input, (C, L) or (C, H, W).
+        shapes: modality -> shape of one input, (C, L), (C, H, W), or (D,) of a table.
         backbones: modality -> {"name": ..., **options}.
         heads: task -> keyword arguments of `Head`, `classes` among them.
         necks: modality -> {"name": ..., **options}; `average` where left out.
         fusion: a key of `FUSIONS`, or one with options.
         bags: modality -> key of `POOLS`.
+        fields: modality that is a table -> (start, stop) of the columns that stand for one value.
         seed: of the weights.
 
     Raises:
@@ -244,7 +249,8 @@ def build_network(
     pooled: dict[str, Neck] = {}
     with seeded(seed):
         for name, shape in shapes.items():
-            built[name] = build_backbone(dims=_dims(name, shape), channels=shape[0], **backbones[name])
+            own = (fields or {}).get(name)
+            built[name] = build_backbone(dims=_dims(name, shape), channels=shape[0], fields=own, **backbones[name])
             neck = (necks or {}).get(name, {"name": "average"})
             pooled[name] = build_neck(map_shape=built[name].map_shape(shape), **neck)
         network = Network(backbones=built, necks=pooled, heads={}, fusion=fusion, bags=bags)
@@ -254,12 +260,10 @@ def build_network(
     return network
 
 
-def _dims(name: str, shape: tuple[int, ...]) -> Dims:
-    if len(shape) == 2:
-        return 1
-    if len(shape) == 3:
-        return 2
-    raise ConfigError(f"inputs of modality {name!r} must have shape (C, L) or (C, H, W), but got {shape}")
+def _dims(name: str, shape: tuple[int, ...]) -> int:
+    if len(shape) in (1, 2, 3):
+        return len(shape) - 1
+    raise ConfigError(f"inputs of modality {name!r} must have shape (D,), (C, L) or (C, H, W), but got {shape}")
 
 
 def _pool(name: str, how: str, necks: Mapping[str, Neck]) -> nn.Module:

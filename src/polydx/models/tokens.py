@@ -26,6 +26,7 @@ class TokenLayer(nn.Module):
         hidden: width of the perceptron; 4 D where left out.
         perceptron: `gelu`, or `reglu` (Shazeer 2020, arXiv:2002.05202, equation 6).
         norm_first: whether tokens are normalised before the attention too.
+        residual_dropout: probability of dropping a value of what is added; `dropout` where left out.
     """
 
     def __init__(
@@ -37,12 +38,14 @@ class TokenLayer(nn.Module):
         perceptron: Perceptron = "gelu",
         *,
         norm_first: bool = True,
+        residual_dropout: float | None = None,
     ) -> None:
         super().__init__()
         if heads < 1 or width % heads:
             raise ConfigError(f"the width of tokens must be a multiple of `heads`, but got {width} and {heads}")
         hidden = hidden or 4 * width
         self.heads, self.dropout, self.perceptron = heads, dropout, perceptron
+        self.residual_dropout = dropout if residual_dropout is None else residual_dropout
         self.norm1 = nn.LayerNorm(width) if norm_first else nn.Identity()
         self.qkv, self.project = nn.Linear(width, 3 * width), nn.Linear(width, width)
         self.norm2 = nn.LayerNorm(width)
@@ -64,7 +67,8 @@ class TokenLayer(nn.Module):
         weights = torch.softmax(scores, dim=3)
         mixed = functional.dropout(weights, self.dropout, self.training) @ value
         x = x + self._dropped(self.project(mixed.transpose(1, 2).reshape(batch, count, width)))
-        return x + self._dropped(self.down(self._dropped(self._activated(self.norm2(x))))), weights.mean(dim=1)
+        hidden = functional.dropout(self._activated(self.norm2(x)), self.dropout, self.training)
+        return x + self._dropped(self.down(hidden)), weights.mean(dim=1)
 
     def _activated(self, x: Tensor) -> Tensor:
         up: Tensor = self.up(x)
@@ -74,4 +78,4 @@ class TokenLayer(nn.Module):
         return one * functional.relu(gate)
 
     def _dropped(self, x: Tensor) -> Tensor:
-        return functional.dropout(x, self.dropout, self.training)
+        return functional.dropout(x, self.residual_dropout, self.training)

@@ -11,18 +11,19 @@ from polydx.errors import ConfigError
 from polydx.models.backbones.published import is_colour_for_grey, state_to_load, with_present_names
 from polydx.models.backbones.squeeze import SQUEEZE
 from polydx.models.channels_last import flatten_layers, to_flat
-from polydx.models.layers import Dims
 from polydx.models.options import known
 
 
 class Backbone(nn.Module):
     """Named stages that turn spectra (B, C, L) or images (B, C, H, W) into a feature map (B, D, L') or (B, D, H', W').
 
+    Of a table, values (B, C) become a map of tokens (B, D, T).
+
     The stages are submodules under their own names, so the parameters read `stem.conv.weight`, `stage1.0.bn.bias`.
 
     Args:
-        dims: 1 for spectra, 2 for images.
-        channels: channels of the input.
+        dims: 0 for a table, 1 for spectra, 2 for images.
+        channels: channels of the input; of a table, its columns.
         stages: name -> module, in the order they run; the first is `stem`.
         widths: name -> channels of the map after that stage.
         published: prefix of a key here -> prefix of the key in the published weights, where the two differ.
@@ -33,7 +34,7 @@ class Backbone(nn.Module):
     def __init__(
         self,
         *,
-        dims: Dims,
+        dims: int,
         channels: int,
         stages: Mapping[str, nn.Module],
         widths: Mapping[str, int],
@@ -162,5 +163,6 @@ class Backbone(nn.Module):
 
     def _check(self, x: Tensor) -> None:
         if x.ndim != self.dims + 2 or x.shape[1] != self.channels:
-            expected = f"(B, {self.channels}, L)" if self.dims == 1 else f"(B, {self.channels}, H, W)"
+            sizes = ("", ", L", ", H, W")[self.dims]
+            expected = f"(B, {self.channels}{sizes})"
             raise ConfigError(f"this backbone takes input of shape {expected}, but got {tuple(x.shape)}")

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from polydx.errors import ConfigError
 from polydx.models.backbones.base import Backbone
-from polydx.models.layers import ACTIVATIONS, ADAPTIVE_AVERAGE, Dims
+from polydx.models.layers import ACTIVATIONS, ADAPTIVE_AVERAGE
 from polydx.models.options import known
 
 
@@ -29,7 +29,7 @@ class Dense(nn.Module):
 
 
 def mlp(
-    dims: Dims,
+    dims: int,
     channels: int,
     *,
     hidden: Sequence[int] = (128, 64),
@@ -41,8 +41,8 @@ def mlp(
     """Build linear layers over the input averaged to `points` positions.
 
     Args:
-        dims: 1 for vectors and spectra, 2 for images.
-        channels: channels of the input.
+        dims: 0 for tables, 1 for vectors and spectra, 2 for images.
+        channels: channels of the input; of a table, its columns.
         hidden: width of each layer; one stage each.
         points: positions (a side, for images) that the input is averaged to, whatever its length; with the length of
             the input itself nothing is averaged. 256 for spectra, 16 for images where left out.
@@ -51,13 +51,15 @@ def mlp(
         batch_norm: whether each layer has batch norm.
 
     Raises:
-        ConfigError: an unknown activation, no layer, or fewer than one point.
+        ConfigError: an unknown activation, no layer, or fewer than one point; or points of a table, which has none.
     """
     known(activation, ACTIVATIONS, "activation")
+    if dims == 0 and points is not None:
+        raise ConfigError("the mlp takes the columns of a table as they are; leave out `points`")
     points = points if points is not None else (256 if dims == 1 else 16)
     if not hidden or points < 1:
         raise ConfigError(f"the mlp needs at least one hidden layer and one point, but got {list(hidden)} and {points}")
-    stages: dict[str, nn.Module] = {"stem": ADAPTIVE_AVERAGE[dims](points)}
+    stages: dict[str, nn.Module] = {"stem": ADAPTIVE_AVERAGE[dims](points) if dims else nn.Identity()}
     widths = {"stem": channels}
     before = channels * points**dims
     for number, after in enumerate(hidden, start=1):
