@@ -15,6 +15,7 @@ from polydx.datasets.bacteria_id import load_bacteria_id
 from polydx.datasets.breast_us import load_breast_us
 from polydx.datasets.cache import cache_folder
 from polydx.datasets.covid_saliva import load_covid_saliva
+from polydx.datasets.lgg import load_lgg
 from polydx.datasets.mouse_colon import load_mouse_colon
 from polydx.datasets.own import load_own
 from polydx.datasets.simulated import Instrument, simulate_cohort
@@ -114,6 +115,14 @@ DATASETS: dict[str, Dataset] = {
         "GitHub nbayt/CSC-752-Project: images, masks and the sheet of clinical data joined by manifest.csv",
         UNLICENSED,
         ("manifest.csv", "images/*.jpg"),
+    ),
+    "lgg": Dataset(
+        "Brain MRI (three sequences) and a clinical table of 110 patients with glioma: grade, histology, vital status",
+        load_lgg,
+        "GitHub TruongVanHien194276/Brain_Segmentation_data; manifest.csv joins the sheet of patients with keyslices/: "
+        "the three channels of each patient's slice with most tumour, as grey pictures",
+        UNLICENSED,
+        ("manifest.csv", "keyslices/*.png", "slices.csv", "slices/*.jpg"),
     ),
     "bacteria-id": Dataset(
         "Raman of 30 bacterial and yeast isolates (60,000 spectra), and of clinical isolates; for pretraining",
