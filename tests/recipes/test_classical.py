@@ -273,10 +273,13 @@ def test_a_recipe_that_cannot_be_is_refused_before_anything_is_fitted(make_study
         build_recipes({"it": config}, make_study())
 
 
-def test_a_gap_in_the_modality_is_told(make_study):
+def test_a_sample_without_the_modality_is_refused_and_a_modality_without_any_too(make_study):
     study = make_study()
     gap = replace(study, rows={"raman": RowIndex.from_lists([[]] + [[i] for i in range(1, 24)])})
-    with pytest.raises(
-        ConfigError, match="1 sample without 'raman'; this recipe needs it for all: .*: fill in the file, or delete"
-    ):
-        build_recipes({"it": {"kind": "classical", "model": "svm"}}, gap)
+    with pytest.raises(StudyError, match="1 sample with no 'raman': p0/s0; leave them out"):
+        recipe(gap).fit(gap, 0)
+    with pytest.raises(StudyError, match="1 sample with no 'raman'"):
+        recipe(study).fit(study, 0).predict_proba(gap)
+    none = replace(study, rows={"raman": RowIndex.from_lists([[]] * 24)})
+    with pytest.raises(ConfigError, match="no sample has any 'raman': leave it out"):
+        build_recipes({"it": {"kind": "classical", "model": "svm"}}, none)

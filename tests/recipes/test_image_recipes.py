@@ -211,7 +211,7 @@ def test_images_of_unlike_sizes_are_named_by_their_files(make_images):
     assert caught.value.problems[0].where == str(study.images("smear").paths[1])
 
 
-def test_a_table_is_no_input_yet_and_a_wrong_kind_is_named(make_images):
+def test_a_modality_of_the_wrong_kind_is_named(make_images):
     study = make_images()
     with pytest.raises(StudyError, match="'smear' of study 'tiny' holds images; expected spectra"):
         study.spectra("smear")
@@ -220,8 +220,8 @@ def test_a_table_is_no_input_yet_and_a_wrong_kind_is_named(make_images):
     rows = RowIndex.one_each(len(study))
     table = Table(pd.DataFrame({"age": np.arange(len(study))}))
     with_table = replace(study, modalities={"clinical": table}, rows={"clinical": rows})
-    with pytest.raises(ConfigError, match="holds a table; spectra and images can be preprocessed so far"):
-        built(with_table, FOREST | {"preprocessing": {"clinical": []}})
+    with pytest.raises(ConfigError, match="unknown step 'snv'; expected one of: select"):
+        built(with_table, FOREST | {"preprocessing": {"clinical": ["snv"]}})
 
 
 def test_files_that_are_no_images_are_all_named_before_anything_is_predicted(make_images, tmp_path):

@@ -21,7 +21,7 @@ from polydx.errors import ConfigError, Problem, counted
 from polydx.recipes.classical import ClassicalRecipe
 from polydx.recipes.ensemble import EnsembleRecipe
 from polydx.recipes.estimators import estimator_problems
-from polydx.recipes.inputs import input_problems, spectral_modalities
+from polydx.recipes.inputs import columnar_modalities, input_problems
 from polydx.recipes.protocol import Recipe
 from polydx.recipes.sources import Sources
 from polydx.recipes.threshold import WithOperatingPoint, point_problems, resolve_points
@@ -96,7 +96,15 @@ def _problems(where: str, config: AnyConfig, study: Study, sources: Sources) -> 
         ]
     if isinstance(config, ClassicalConfig):
         steps = _steps(config, study)
-        none = [] if steps else [Problem(where, "the study has no spectra for it to use")]
+        none = (
+            []
+            if steps
+            else [
+                Problem(
+                    where, "the study has no spectra or table for it to use: name modality and steps in `preprocessing`"
+                )
+            ]
+        )
         found += none + estimator_problems(config.model, config.params, where)
         return found + input_problems(study, steps, where)
     if isinstance(config, FeatureConfig):
@@ -156,5 +164,5 @@ def _members(config: EnsembleConfig) -> list[tuple[str, AnyConfig]]:
 
 
 def _steps(config: ClassicalConfig, study: Study) -> Mapping[str, Any]:
-    """Return modality -> steps: those named, else all spectra as they are."""
-    return config.preprocessing or {name: [] for name in spectral_modalities(study)}
+    """Return modality -> steps: those named, else all spectra as they are, and all tables."""
+    return config.preprocessing or {name: [] for name in columnar_modalities(study)}

@@ -15,7 +15,7 @@ from polydx.preprocessing.pipeline import build_pipeline
 from polydx.recipes.calibration import Sigmoids, fit_sigmoids
 from polydx.recipes.catalogue import ESTIMATORS
 from polydx.recipes.estimators import fit_estimator
-from polydx.recipes.inputs import FittedInputs, StepsByModality, fit_inputs, study_axes
+from polydx.recipes.inputs import FittedInputs, StepsByModality, fit_features, study_axes
 from polydx.recipes.protocol import Probabilities, State
 from polydx.recipes.task_fit import TaskFit, under
 from polydx.splits import inner_folds
@@ -46,6 +46,10 @@ class FittedClassical:
             if id(inputs) not in made:
                 made[id(inputs)] = inputs.features(study)
         return {name: fit.probabilities(made[id(self.inputs[name])]) for name, fit in self.tasks.items()}
+
+    def remarks(self, study: Study) -> list[str]:
+        """Return what the answers for this study do not rest on: categories that training rows do not know."""
+        return list(dict.fromkeys(note for inputs in self.inputs.values() for note in inputs.unseen(study)))
 
     def decisions(self, study: Study, task: str) -> NDArray[np.float64]:
         """Return (N, 1) decision values of a task of two classes in training, else (N, k), before calibration."""
@@ -127,15 +131,16 @@ class ClassicalRecipe:
 
     def fit(self, study: Study, seed: int, log: Path | None = None) -> FittedClassical:
         """Fit preprocessing, one estimator a task, and calibration on inner patients where the model needs it."""
-        shared = fit_inputs(study, self.steps) if not self._supervised(study) else None
-        features = shared.features(study) if shared is not None else None
+        supervised = self._supervised(study)
+        shared = None if supervised else fit_features(study, self.steps)
         fitted = FittedClassical({}, {})
         for name in study.tasks:
-            inputs = shared or fit_inputs(study, self.steps, study.label_codes(name))
-            made = features if features is not None else inputs.features(study)
+            inputs, features = shared or fit_features(study, self.steps, study.label_codes(name))
             fitted.inputs[name] = inputs
-            fitted.tasks[name], notes = self._fit_task(study, name, made, seed)
+            fitted.tasks[name], notes = self._fit_task(study, name, features, seed)
             fitted.notes += notes
+        told = [note for inputs in fitted.inputs.values() for note in inputs.notes()]
+        fitted.notes[:0] = dict.fromkeys(told)
         return fitted
 
     def _supervised(self, study: Study) -> bool:
@@ -174,9 +179,10 @@ class ClassicalRecipe:
             inner = study.take(fold.train)
             if len(np.unique(codes[fold.train])) < len(present):
                 continue  # a class with one patient: its decisions cannot be had from this fold
-            inputs = fit_inputs(inner, self.steps, inner.label_codes(task) if self._supervised(study) else None)
+            labels = inner.label_codes(task) if self._supervised(study) else None
+            inputs, features = fit_features(inner, self.steps, labels)
             estimator = fit_estimator(
-                self.model, self.params, inputs.features(inner), codes[fold.train], inner.patient_codes[0], seed
+                self.model, self.params, features, codes[fold.train], inner.patient_codes[0], seed
             )
             held_out = estimator.decision_function(inputs.features(study.take(fold.test)))
             decisions[fold.test] = held_out.reshape(len(fold.test), -1)

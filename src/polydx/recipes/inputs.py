@@ -3,22 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from polydx.config import Step
-from polydx.errors import AxisError, ConfigError, ImageError, Problem, ReadError, counted
+from polydx.errors import AxisError, ConfigError, ImageError, Problem, ReadError, StudyError, counted
 from polydx.preprocessing.image_pipeline import ImagePipeline, build_image_pipeline
 from polydx.preprocessing.pipeline import SpectraPipeline, build_pipeline
+from polydx.preprocessing.table_pipeline import TablePipeline, build_table_pipeline
 from polydx.recipes.pictures import fit_images, shape_of_images, transformed_images
 from polydx.recipes.protocol import State
-from polydx.study import Images, RowIndex, Spectra, Study, Table
+from polydx.study import Images, Modality, RowIndex, Spectra, Study, Table
 
 StepsByModality = Mapping[str, Sequence[Step]]
-Pipeline: TypeAlias = SpectraPipeline | ImagePipeline
+Pipeline: TypeAlias = SpectraPipeline | ImagePipeline | TablePipeline
+KINDS: dict[str | None, type[SpectraPipeline | ImagePipeline | TablePipeline]] = {
+    Images.kind: ImagePipeline, Table.kind: TablePipeline, None: SpectraPipeline,
+}  # fmt: skip
+MEAN = "mean"
+
+
+@dataclass(frozen=True)
+class StandIn:
+    """What takes the place of a modality that a sample lacks.
+
+    Attributes:
+        mean: (D,) of the features over the training samples that have the modality.
+        gaps: whether training samples lacked it; else a model has not learned what a gap means, and is not told of it.
+    """
+
+    mean: NDArray[np.float64]
+    gaps: bool
 
 
 @dataclass(frozen=True)
@@ -27,26 +46,55 @@ class FittedInputs:
 
     Attributes:
         pipelines: modality -> pipeline fitted on training rows.
+        stand_ins: modality -> what takes its place, where there are several.
     """
 
     pipelines: dict[str, Pipeline]
+    stand_ins: Mapping[str, StandIn] = field(default_factory=dict)
 
     def rows(self, study: Study) -> dict[str, NDArray[Any]]:
-        """Return modality -> preprocessed rows, one for each row of the modality.
+        """Return modality -> preprocessed rows, one for each row of the modality; none where the study has no row.
 
-        Spectra give (n, D) float64; images (n, C, H, W) float32, or (n, D) where a step makes features of them.
+        Spectra and tables give (n, D) float64; images (n, C, H, W) float32, or (n, D) where a step makes features.
 
         Raises:
             AxisError: the study's axis is not the one the pipeline was fitted on.
             ImageError: images end in another shape than those the pipeline was fitted on.
+            StudyError: a table lacks a column, or has one of another type.
         """
-        return {name: _transformed(study, name, pipeline) for name, pipeline in self.pipelines.items()}
+        there = [name for name in self.pipelines if name in study.modalities and len(study.modalities[name])]
+        return {name: _transformed(study, name, self.pipelines[name]) for name in there}
 
     def features(self, study: Study) -> NDArray[np.float64]:
-        """Return (N, D): each sample's rows averaged, modalities side by side; pixels stand one after the other."""
-        rows = {name: values.reshape(len(values), -1) for name, values in self.rows(study).items()}
-        pooled = [pool_mean(values, study.rows[name]) for name, values in rows.items()]
-        return np.hstack(pooled).astype(np.float64, copy=False)
+        """Return (N, D): each sample's rows averaged, modalities side by side; pixels stand one after the other.
+
+        Of several modalities, one that a sample lacks has its mean over the training samples, and for each a last
+        column says whether the sample has it (1) or not (0); it is always 1 where no training sample lacked it.
+
+        Raises:
+            StudyError: a sample has none of the modalities.
+        """
+        check_present(study, tuple(self.pipelines))
+        pooled = _pooled(study, self.rows(study))
+        if len(self.pipelines) == 1:
+            return next(iter(pooled.values())).astype(np.float64, copy=False)
+        blocks = [_stood_in(pooled.get(name), self.stand_ins[name], len(study)) for name in self.pipelines]
+        told = [_has(study, name, self.stand_ins[name]) for name in self.pipelines]
+        return np.hstack([*blocks, *told]).astype(np.float64, copy=False)
+
+    def unseen(self, study: Study) -> list[str]:
+        """Return a sentence for each column of a table with categories that training rows do not know."""
+        return [
+            f"{name}: column '{column}' holds {', '.join(map(repr, values))}, unknown in training: taken as missing"
+            for name, pipeline in self.pipelines.items()
+            if isinstance(pipeline, TablePipeline) and isinstance(table := study.modalities.get(name), Table)
+            for column, values in pipeline.unseen(table.frame).items()
+        ]
+
+    def notes(self) -> list[str]:
+        """Return what the fit left out, one sentence each."""
+        tables = {name: p for name, p in self.pipelines.items() if isinstance(p, TablePipeline)}
+        return [f"{name}: {note}" for name, pipeline in tables.items() for note in pipeline.notes]
 
     def state(self) -> State:
         """Return the pipelines as data."""
@@ -55,17 +103,52 @@ class FittedInputs:
         for name, pipeline in self.pipelines.items():
             config[name], found = pipeline.to_state()
             arrays |= {f"{name}/{key}": value for key, value in found.items()}
+        for name, stand_in in self.stand_ins.items():
+            config[name]["gaps"] = stand_in.gaps
+            arrays[f"{name}/{MEAN}"] = stand_in.mean
         return config, arrays
 
     @classmethod
     def from_state(cls, config: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> FittedInputs:
         """Rebuild what `state` returned."""
         pipelines: dict[str, Pipeline] = {}
+        stand_ins: dict[str, StandIn] = {}
         for name, part in config.items():
-            kind = ImagePipeline if part.get("kind") == Images.kind else SpectraPipeline
             own = {k.removeprefix(f"{name}/"): v for k, v in arrays.items() if k.startswith(f"{name}/")}
-            pipelines[name] = kind.from_state(part, own)
-        return cls(pipelines)
+            pipelines[name] = KINDS.get(part.get("kind"), SpectraPipeline).from_state(part, own)
+            if MEAN in own:
+                stand_ins[name] = StandIn(own[MEAN], bool(part["gaps"]))
+        return cls(pipelines, stand_ins)
+
+
+def fit_features(
+    study: Study, steps: StepsByModality, codes: NDArray[np.int64] | None = None
+) -> tuple[FittedInputs, NDArray[np.float64]]:
+    """Fit one pipeline a modality, and what stands in for it, on all rows of the study.
+
+    Args:
+        study: training rows; every sample has at least one of the modalities.
+        steps: modality -> steps.
+        codes: (N,) class codes for steps that look at labels.
+
+    Returns:
+        The fitted preprocessing, and (N, D) features of the training samples.
+
+    Raises:
+        StudyError: a modality without any row, or a sample with none of the modalities.
+    """
+    inputs = fit_inputs(study, steps, codes)
+    if len(steps) == 1:
+        return inputs, inputs.features(study)
+    check_present(study, tuple(steps))
+    pooled = _pooled(study, inputs.rows(study))
+    stand_ins = {
+        name: StandIn(values[study.present(name)].mean(axis=0), not study.present(name).all())
+        for name, values in pooled.items()
+    }
+    blocks = [_stood_in(pooled[name], stand_ins[name], len(study)) for name in steps]
+    told = [_has(study, name, stand_ins[name]) for name in steps]
+    return FittedInputs(inputs.pipelines, stand_ins), np.hstack([*blocks, *told]).astype(np.float64, copy=False)
 
 
 def fit_inputs(study: Study, steps: StepsByModality, codes: NDArray[np.int64] | None = None) -> FittedInputs:
@@ -75,65 +158,100 @@ def fit_inputs(study: Study, steps: StepsByModality, codes: NDArray[np.int64] | 
         study: training rows.
         steps: modality -> steps.
         codes: (N,) class codes for steps that look at labels; rows of unlabelled samples do not enter those.
+
+    Raises:
+        StudyError: a modality has no row to fit on.
     """
-    pipelines: dict[str, Pipeline] = {}
-    for name, listed in steps.items():
-        if isinstance(study.modalities.get(name), Images):
-            pipelines[name] = fit_images(study, name, listed)
-            continue
-        spectra = study.spectra(name)
-        pipeline = build_pipeline(listed, spectra.axis)
-        if codes is None:
-            pipeline.fit(spectra.values)
-        else:
-            index = study.rows[name]
-            labels = codes[index.sample_of_row]
-            pipeline.fit(spectra.values[index.rows][labels >= 0], labels[labels >= 0])
-        pipelines[name] = pipeline
-    return FittedInputs(pipelines)
+    empty = [name for name in steps if name in study.modalities and not len(study.modalities[name])]
+    if empty:
+        raise StudyError(f"no training row of {', '.join(empty)}: leave it out of the recipe, or use another split")
+    return FittedInputs({name: _fit_pipeline(study, name, listed, codes) for name, listed in steps.items()})
+
+
+def _fit_pipeline(study: Study, name: str, steps: Sequence[Step], codes: NDArray[np.int64] | None) -> Pipeline:
+    modality = study.modalities.get(name)
+    if isinstance(modality, Images):
+        return fit_images(study, name, steps)
+    if isinstance(modality, Table):
+        return build_table_pipeline(steps).fit(modality.frame)
+    spectra = study.spectra(name)
+    pipeline = build_pipeline(steps, spectra.axis)
+    if codes is None:
+        return pipeline.fit(spectra.values)
+    index = study.rows[name]
+    labels = codes[index.sample_of_row]
+    return pipeline.fit(spectra.values[index.rows][labels >= 0], labels[labels >= 0])
+
+
+def check_present(study: Study, names: Sequence[str]) -> None:
+    """Refuse samples that have none of the modalities.
+
+    Raises:
+        StudyError: naming how many, and the first of them.
+    """
+    there = [study.present(name) for name in names if name in study.modalities]
+    lacking = study.ids[~np.any(there, axis=0)] if there else study.ids
+    if len(lacking):
+        told = ", ".join(map(str, lacking[:3])) + (", ..." if len(lacking) > 3 else "")
+        which = f"none of the modalities {', '.join(names)}" if len(names) > 1 else f"no '{names[0]}'"
+        raise StudyError(f"{counted(len(lacking), 'sample')} with {which}: {told}; leave them out")
+
+
+def _pooled(study: Study, rows: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float64]]:
+    """Return modality -> (N, D), NaN where a sample lacks it."""
+    return {name: pool_mean(values.reshape(len(values), -1), study.rows[name]) for name, values in rows.items()}
+
+
+def _stood_in(values: NDArray[np.float64] | None, found: StandIn, samples: int) -> NDArray[np.float64]:
+    """Return (N, D) with the mean where a sample lacks the modality."""
+    if values is None:
+        return np.tile(found.mean, (samples, 1))
+    return np.where(np.isnan(values).all(axis=1, keepdims=True), found.mean, values)
+
+
+def _has(study: Study, name: str, found: StandIn) -> NDArray[np.float64]:
+    """Return (N, 1): 1 where the sample has the modality, or where no training sample lacked it."""
+    if not found.gaps:
+        return np.ones((len(study), 1))
+    present = study.present(name) if name in study.modalities else np.zeros(len(study), dtype=bool)
+    return present.astype(np.float64)[:, None]
 
 
 def pool_mean(values: NDArray[np.float64], index: RowIndex) -> NDArray[np.float64]:
-    """Average the rows of each sample: (n, D) -> (N, D); a single row is passed through unchanged."""
+    """Average the rows of each sample: (n, D) -> (N, D); a single row is passed through, no row gives NaN."""
     if len(index.rows) == len(index) and (index.counts == 1).all():
         return values[index.rows]
-    sums = np.add.reduceat(values[index.rows], index.starts[:-1], axis=0)
-    return np.asarray(sums / index.counts[:, None])
+    there = index.counts > 0
+    pooled = np.full((len(index), values.shape[1]), np.nan)
+    if there.any():
+        sums = np.add.reduceat(values[index.rows], index.starts[:-1][there], axis=0)
+        pooled[there] = sums / index.counts[there, None]
+    return pooled
 
 
-def input_problems(study: Study, steps: StepsByModality, where: str, *, gaps: bool = False) -> list[Problem]:
-    """Return what keeps these steps from being used on this study: unknown modality, gaps, wrong step or option.
-
-    With `gaps`, samples may lack a modality.
-    """
+def input_problems(study: Study, steps: StepsByModality, where: str) -> list[Problem]:
+    """Return what keeps these steps from being used on this study: unknown modality, wrong step or option, no row."""
     found = []
     for name, listed in steps.items():
         at = f"{where}.preprocessing.{name}"
         if name not in study.modalities:
             found.append(Problem(at, f"the study has no modality '{name}'; it has {', '.join(study.modalities)}"))
-            continue
-        modality = study.modalities[name]
-        if isinstance(modality, Table):
-            found.append(Problem(at, f"'{name}' holds a table; spectra and images can be preprocessed so far"))
-            continue
-        lacking = study.ids[~study.present(name)]
-        if len(lacking) and not gaps:
-            told = ", ".join(map(str, lacking[:3])) + (", ..." if len(lacking) > 3 else "")
-            what = f"{counted(len(lacking), 'sample')} without '{name}'; this recipe needs it for all: "
-            found.append(Problem(at, f"{what}{told}: fill in the file, or delete the row"))
-        found += _pipeline_problems(study, name, modality, listed, at)
+        elif not study.present(name).any():
+            found.append(Problem(at, f"no sample has any '{name}': leave it out"))
+        else:
+            found += _pipeline_problems(study, name, study.modalities[name], listed, at)
     return found
 
 
-def _pipeline_problems(
-    study: Study, name: str, modality: Spectra | Images, listed: Sequence[Step], at: str
-) -> list[Problem]:
+def _pipeline_problems(study: Study, name: str, modality: Modality, listed: Sequence[Step], at: str) -> list[Problem]:
     try:
         if isinstance(modality, Spectra):
             build_pipeline(listed, modality.axis)
-        elif len(modality):
+        elif isinstance(modality, Images):
             shape_of_images(study, name, build_image_pipeline(listed))
-    except ConfigError as error:
+        else:
+            build_table_pipeline(listed).fit(modality.frame)
+    except (ConfigError, StudyError) as error:
         named = [Problem(f"{at}.{p.where}", p.what) for p in error.problems]
         return list(dict.fromkeys(named or [Problem(at, error.message)]))
     except (AxisError, ImageError, ReadError) as error:
@@ -146,17 +264,31 @@ def spectral_modalities(study: Study) -> list[str]:
     return [name for name, modality in study.modalities.items() if isinstance(modality, Spectra)]
 
 
+def columnar_modalities(study: Study) -> list[str]:
+    """Return the names of the modalities that are features as they are: spectra and tables."""
+    return [name for name, modality in study.modalities.items() if isinstance(modality, Spectra | Table)]
+
+
 def study_axes(study: Study, names: Iterable[str]) -> dict[str, NDArray[np.float64] | None]:
-    """Return modality -> axis of its spectra; None for images, which have none."""
-    return {
-        name: None if isinstance(study.modalities.get(name), Images) else study.spectra(name).axis for name in names
-    }
+    """Return modality -> axis of its spectra; None for images and tables, which have none."""
+    none = {name: isinstance(study.modalities.get(name), Images | Table) for name in names}
+    return {name: None if without else study.spectra(name).axis for name, without in none.items()}
 
 
 def _transformed(study: Study, name: str, pipeline: Pipeline) -> NDArray[Any]:
     if isinstance(pipeline, ImagePipeline):
         return transformed_images(study, name, pipeline)
+    if isinstance(pipeline, TablePipeline):
+        return pipeline.transform(_frame(study, name))
     return pipeline.transform(_values(study, name, pipeline))
+
+
+def _frame(study: Study, name: str) -> pd.DataFrame:
+    table = study.modalities.get(name)
+    if not isinstance(table, Table):
+        held = "is not there" if table is None else f"holds {table.kind}"
+        raise StudyError(f"modality '{name}' of study '{study.name}' {held}; the model knows a table")
+    return table.frame
 
 
 def _values(study: Study, name: str, pipeline: SpectraPipeline) -> NDArray[Any]:

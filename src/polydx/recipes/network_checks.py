@@ -20,7 +20,7 @@ from polydx.recipes.network_inputs import axes_after, channel_steps, network_sha
 from polydx.recipes.network_plan import chain_of, network_plan, planned_heads, planned_network, training_problems
 from polydx.recipes.pretrain import pretrain_problems
 from polydx.recipes.sources import Sources
-from polydx.study import Study
+from polydx.study import Study, Table
 
 Axes = dict[str, NDArray[np.float64] | None]
 
@@ -38,9 +38,13 @@ def network_problems(config: NetworkConfig, study: Study, where: str, sources: S
 
 def _input_problems(config: NetworkConfig, study: Study, where: str) -> list[Problem]:
     steps = channel_steps(config)
-    most, gaps = max(map(len, steps.values())), len(config.backbones) > 1
+    most = max(map(len, steps.values()))
+    tables = [name for name in steps if isinstance(study.modalities.get(name), Table)]
+    if tables:
+        what = "holds a table; networks take spectra and images so far"
+        return [Problem(f"{where}.backbones.{name}", f"'{name}' {what}") for name in tables]
     parts = [{name: listed[i] for name, listed in steps.items() if len(listed) > i} for i in range(most)]
-    return list(dict.fromkeys(p for part in parts for p in input_problems(study, part, where, gaps=gaps)))
+    return list(dict.fromkeys(p for part in parts for p in input_problems(study, part, where)))
 
 
 def _name_problems(config: NetworkConfig, study: Study, where: str) -> list[Problem]:

@@ -11,11 +11,11 @@ import torch
 from numpy.typing import NDArray
 
 from polydx.config import Channels, NetworkConfig, Step
-from polydx.errors import ConfigError, Problem, StudyError, counted
+from polydx.errors import ConfigError, Problem, StudyError
 from polydx.models.bags import Bags
 from polydx.preprocessing.image_pipeline import ImagePipeline, build_image_pipeline
 from polydx.preprocessing.pipeline import SpectraPipeline, build_pipeline
-from polydx.recipes.inputs import FittedInputs, fit_inputs
+from polydx.recipes.inputs import FittedInputs, check_present, fit_inputs
 from polydx.recipes.pictures import shape_of_images
 from polydx.recipes.protocol import State
 from polydx.study import Images, RowIndex, Study
@@ -61,9 +61,9 @@ class NetworkInputs:
 
     @property
     def axes(self) -> dict[str, NDArray[np.float64] | None]:
-        """Modality -> axis of what enters the network; None for images, and where the columns are no wavenumbers."""
+        """Modality -> axis of what enters the network; None where there are no wavenumbers."""
         return {
-            name: None if isinstance(pipeline, ImagePipeline) else pipeline.axis_out
+            name: pipeline.axis_out if isinstance(pipeline, SpectraPipeline) else None
             for name, pipeline in self.channels[0].pipelines.items()
         }
 
@@ -174,20 +174,6 @@ def _scale_of(values: NDArray[np.float64]) -> Scale:
 def takes_samples(config: NetworkConfig) -> bool:
     """Tell whether a network takes samples (of several modalities, or with pooled rows) in place of rows."""
     return len(config.backbones) > 1 or bool(config.bags)
-
-
-def check_present(study: Study, names: Sequence[str]) -> None:
-    """Refuse samples that have none of the modalities.
-
-    Raises:
-        StudyError: naming how many, and the first of them.
-    """
-    there = [study.present(name) for name in names if name in study.modalities]
-    lacking = study.ids[~np.any(there, axis=0)] if there else study.ids
-    if len(lacking):
-        told = ", ".join(map(str, lacking[:3])) + (", ..." if len(lacking) > 3 else "")
-        which = f"none of the modalities {', '.join(names)}" if len(names) > 1 else f"no '{names[0]}'"
-        raise StudyError(f"{counted(len(lacking), 'sample')} with {which}: {told}; leave them out")
 
 
 def instances(channels: Sequence[FittedInputs], study: Study) -> dict[str, list[NDArray[Any]]]:

@@ -20,7 +20,7 @@ from polydx.preprocessing.spectra.base import check_axis
 from polydx.recipes.inputs import study_axes
 from polydx.recipes.kinds import rebuild
 from polydx.recipes.protocol import Fitted, Recipe
-from polydx.study import Study, Task, Unit
+from polydx.study import Images, Study, Task, Unit
 
 SCHEMA = 1
 MODEL, WEIGHTS = "model.json", "weights.safetensors"
@@ -72,7 +72,7 @@ def save_model(folder: Path, fitted: Fitted, recipe: Recipe, study: Study, about
         temporary.write_bytes(save({k: np.ascontiguousarray(v) for k, v in arrays.items()}))
     tasks = {name: task.to_dict() for name, task in study.tasks.items()}
     described = {"about": dict(about), "unit": study.unit, "tasks": tasks, "recipe": recipe.config, "model": config}
-    images = {name: study.images(name).window for name, axis in axes.items() if axis is None}
+    images = {name: found.window for name in axes if isinstance(found := study.modalities[name], Images)}
     write_json(folder / MODEL, {"schema": SCHEMA, **described, "images": images})
 
 
