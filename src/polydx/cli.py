@@ -209,7 +209,9 @@ def predict(
     terminal.err.print(f"{len(answers)} predictions: {out_file}")
 
 
-@app.command(epilog="Example: polydx explain runs/demo --recipe cnn --task grade --class G3 --method occlusion")
+@app.command(
+    epilog="Example: polydx explain runs/demo --recipe cnn --task grade --method integrated_gradients --sanity"
+)
 def explain(
     model: Annotated[Path, typer.Argument(metavar="RUN|MODEL", help="A finished run folder, or a model folder.")],
     task: Annotated[str, typer.Option("--task", metavar="TASK", help="The task to explain.")],
@@ -223,14 +225,22 @@ def explain(
     sample: Annotated[
         str | None, typer.Option("--sample", metavar="ID", help="This sample alone; default: all test samples.")
     ] = None,
-    method: Annotated[Literal["occlusion"], typer.Option("--method", help="How to explain.")] = "occlusion",
+    method: Annotated[
+        Literal["occlusion", "integrated_gradients", "grad_cam"],
+        typer.Option("--method", help="occlusion works on any recipe, the others on networks."),
+    ] = "occlusion",
     modality: Annotated[
         str | None, typer.Option("--modality", metavar="NAME", help="Where the recipe uses several of the kind.")
     ] = None,
     reference: Annotated[
-        str | None, typer.Option("--reference", metavar="CLASS", help="Held against; default: all other classes.")
+        str | None,
+        typer.Option("--reference", metavar="CLASS", help="Held against it, or `none`; default: all other classes."),
     ] = None,
     window: Annotated[float, typer.Option("--window", metavar="CM-1", help="Width of an occluded window.")] = 20.0,
+    stage: Annotated[str | None, typer.Option("--stage", metavar="STAGE", help="Of grad_cam, such as stage2.")] = None,
+    sanity: Annotated[
+        bool, typer.Option("--sanity", help="Compare with models that have learnt nothing: the map must change.")
+    ] = False,
     out_dir: Annotated[
         Path | None, typer.Option("--out", metavar="FOLDER", help="Default: explain/... in the run folder.")
     ] = None,
@@ -239,18 +249,16 @@ def explain(
     """Show which part of a measurement the answers rest on: maps, figures, bands with what they may be."""
     from polydx import workflows
 
+    options = workflows.ExplainOptions(method, modality, reference, window, stage, sanity)
     with terminal.progress() as progress:
         folder = workflows.explain(
             model,
             study,
-            recipe=recipe,
             task=task,
+            recipe=recipe,
             label=label,
             sample=sample,
-            method=method,
-            modality=modality,
-            reference=reference,
-            window=window,
+            options=options,
             out=out_dir,
             data=data,
             progress=progress,

@@ -150,8 +150,13 @@ def print_explanation(folder: Path) -> None:
     for found in about["classes"]:
         told = "" if found["correlation_of_folds"] is None else f"; folds correlate {found['correlation_of_folds']:.2f}"
         line(f"{about['task']}: {found['class']} against {found['against']}, {found['patients']} patients{told}")
-        for band in found["bands"]:
+        for band in found.get("bands", []):
             line(f"  {band['wavenumber']:7.1f} cm^-1  {band['value']:+.4f}  {band['molecules']}")
+        if "sanity" in found:
+            verdict = (
+                "depends on what was learnt" if found["sanity"]["passed"] else "DOES NOT DEPEND on what was learnt"
+            )
+            line(f"  sanity: the map {verdict} (rank correlation {found['sanity']['similarity']:.2f})")
     line(f"explanation: {folder}")
 
 

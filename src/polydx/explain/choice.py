@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from polydx.errors import ConfigError, StudyError
 from polydx.params import unknown
-from polydx.study import Spectra, Study
+from polydx.study import Study
 
-REST = "rest"
+REST, NONE = "rest", "none"
+"""Held against: all other classes together; or nothing."""
 
 
 @dataclass(frozen=True)
@@ -23,8 +24,8 @@ class Target:
         task: name.
         code: of the class.
         label: of the class.
-        reference: codes of the classes whose patients are the reference.
-        against: their name: a class, or `rest`.
+        reference: codes of the classes whose patients are the reference; none of them where there is none.
+        against: their name: a class, `rest` or `none`.
     """
 
     task: str
@@ -41,7 +42,7 @@ def targets(study: Study, task: str, label: str | None = None, reference: str | 
         study: it has the task.
         task: name.
         label: one class; the positive one of a task of two if not given, all of a task of more.
-        reference: class to hold them against; all other classes if not given.
+        reference: class to hold them against, or `none`; all other classes if not given.
 
     Raises:
         ConfigError: no such task or class, or a class against itself.
@@ -50,7 +51,7 @@ def targets(study: Study, task: str, label: str | None = None, reference: str | 
         raise ConfigError(f"--task {task}: {unknown('task', task, study.tasks)}")
     asked, classes = study.tasks[task], study.tasks[task].classes
     for option, name in (("--class", label), ("--reference", reference)):
-        if name is not None and name not in classes:
+        if name is not None and name not in classes and (option, name) != ("--reference", NONE):
             raise ConfigError(f"{option} {name}: {unknown('class', name, classes)}")
     if label is not None and label == reference:
         raise ConfigError(f"--reference {reference} is the class to explain; name another, or leave it out")
@@ -62,6 +63,8 @@ def targets(study: Study, task: str, label: str | None = None, reference: str | 
 
 
 def _target(task: str, classes: Sequence[str], code: int, reference: str | None) -> Target:
+    if reference == NONE and NONE not in classes:
+        return Target(task, code, classes[code], (), NONE)
     others = [c for c in range(len(classes)) if c != code] if reference is None else [classes.index(reference)]
     against = classes[others[0]] if len(others) == 1 else REST
     return Target(task, code, classes[code], tuple(others), against)
@@ -87,19 +90,25 @@ def _words(kind: type) -> str:
     return str(getattr(kind, "kind", kind.__name__.lower()))
 
 
-def class_mean(study: Study, modality: str, task: str, codes: Sequence[int]) -> NDArray[np.float64]:
-    """Return (L,) the mean spectrum of the patients of some classes, each patient counting once.
+def reference_samples(study: Study, modality: str, target: Target) -> Study:
+    """Return the samples of the reference classes that have a modality.
 
     Raises:
-        StudyError: no patient with spectra has one of these classes.
+        StudyError: there are none.
     """
-    spectra: Spectra = study.spectra(modality)
-    index = study.rows[modality]
-    owner = index.sample_of_row
-    rows = np.flatnonzero(np.isin(study.label_codes(task)[owner], codes))
-    if len(rows) == 0:
-        named = ", ".join(study.tasks[task].classes[c] for c in codes)
-        raise StudyError(f"no patient of class {named} of task '{task}' to take a reference from: choose --reference")
-    patients = study.patient_codes[0][owner[rows]]
-    values = spectra.values[index.rows[rows]].astype(np.float64)
+    wanted = np.isin(study.label_codes(target.task), target.reference) & study.present(modality)
+    if not wanted.any():
+        what = f"no patient to hold class {target.label} of task '{target.task}' against ({target.against})"
+        raise StudyError(f"{what}: choose another with --reference")
+    return study.take(np.flatnonzero(wanted))
+
+
+def reference_spectrum(study: Study, modality: str, target: Target) -> NDArray[np.float64] | None:
+    """Return (L,) the mean spectrum of the reference patients, each counting once; None without a reference."""
+    if not target.reference:
+        return None
+    own = reference_samples(study, modality, target)
+    index = own.rows[modality]
+    patients = own.patient_codes[0][index.sample_of_row]
+    values = own.spectra(modality).values[index.rows].astype(np.float64)
     return np.asarray(np.mean([values[patients == p].mean(axis=0) for p in np.unique(patients)], axis=0))

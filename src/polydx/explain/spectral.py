@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from polydx.errors import StudyError
 from polydx.explain.agnostic import log_odds, occlude_windows
-from polydx.explain.choice import Target, class_mean
+from polydx.explain.choice import Target, reference_spectrum
 from polydx.explain.subjects import Subject
 from polydx.study import Spectra, Study
 
@@ -36,7 +36,8 @@ class FoldMap:
         patients: (P,) that were explained.
         maps: (P, L) mean over the samples of each.
         spectra: (P, L) mean measured spectrum of each.
-        reference: (L,) mean measured spectrum of the classes it is held against, of the fold's training patients.
+        reference: (L,) mean measured spectrum of the classes it is held against, of the fold's training patients;
+            None where it is held against nothing.
     """
 
     target: Target
@@ -45,7 +46,7 @@ class FoldMap:
     patients: NDArray[np.object_]
     maps: Floats
     spectra: Floats
-    reference: Floats
+    reference: Floats | None
 
     @property
     def mean(self) -> Floats:
@@ -94,6 +95,7 @@ class SpectralMap:
 
     def frame(self) -> pd.DataFrame:
         """Return task, class, wavenumber, mean, sd_folds, spectrum and reference, a row a point of the axis."""
+        references = [fold.reference for fold in self.folds if fold.reference is not None]
         spectrum = np.vstack([fold.spectra for fold in self.folds]).mean(axis=0)
         return pd.DataFrame(
             {
@@ -103,7 +105,7 @@ class SpectralMap:
                 "mean": self.mean,
                 "sd_folds": self.sd,
                 "spectrum": spectrum,
-                "reference": np.mean([fold.reference for fold in self.folds], axis=0),
+                "reference": np.nan if not references else np.mean(references, axis=0),
             }
         )
 
@@ -177,7 +179,7 @@ def occlusion(width: float = 20.0) -> Method:
 
     def explained(subject: Subject, study: Study, modality: str, target: Target) -> Floats:
         spectra = study.spectra(modality)
-        reference = class_mean(subject.train, modality, target.task, target.reference)
+        reference = reference_spectrum(subject.train, modality, target)
 
         def score(values: Floats) -> Floats:
             asked = with_spectra(study, modality, values)
@@ -206,7 +208,7 @@ def _fold_map(subject: Subject, study: Study, method: Method, modality: str, tar
         names,
         np.array([maps[codes == p].mean(axis=0) for p in range(len(names))]),
         np.array([values[index.rows[owner == p]].mean(axis=0) for p in range(len(names))]),
-        class_mean(subject.train, modality, target.task, target.reference),
+        reference_spectrum(subject.train, modality, target),
     )
 
 

@@ -29,7 +29,6 @@ class _About(BaseModel):
     task: str
     simulated: bool
     patients: int
-    samples: int
     fits: int
     classes: list[dict[str, Any]]
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,7 @@ class Subject:
         test: the samples to explain.
         seed: of the run's repetition; None for a model.
         fold: of the run; None for a model.
+        refit: fits the recipe to other samples as this one was; None where it cannot be.
     """
 
     fitted: Fitted
@@ -39,6 +41,7 @@ class Subject:
     test: Study
     seed: int | None = None
     fold: int | None = None
+    refit: Callable[[Study], Fitted] | None = None
 
 
 def model_subject(fitted: Fitted, study: Study) -> Subject:
@@ -70,7 +73,13 @@ def run_subjects(
     splits = pd.read_csv(run.folder / "splits.csv", dtype={"sample": str}, keep_default_na=False)
     _check_study(run, study, set(splits["sample"]), sample)
     threads = run.config.validation.threads_per_fit
-    built: Recipe | None = None
+    made: list[Recipe] = []
+
+    def refitted(train: Study, seed: int, fold: int) -> Fitted:
+        if not made:
+            made.append(build_recipes(run.config.recipes, study, threads, data, run.folder / "pretrained")[recipe])
+        return _refitted(made[0], train, seed, fold, threads)
+
     for seed, fold in splits[["seed", "fold"]].drop_duplicates().sort_values(["seed", "fold"]).to_numpy().tolist():
         rows = splits[(splits["seed"] == seed) & (splits["fold"] == fold)]
         tested = rows.loc[rows["role"] == "test", "sample"]
@@ -79,11 +88,11 @@ def run_subjects(
         train = study.subset(rows.loc[rows["role"] == "train", "sample"])
         fitted = _saved(run.folder / "weights" / recipe / f"seed-{seed}_fold-{fold:03d}.safetensors")
         if fitted is None:
-            built = built or build_recipes(run.config.recipes, study, threads, data, run.folder / "pretrained")[recipe]
-            fitted = _refitted(built, train, seed, fold, threads)
+            fitted = refitted(train, seed, fold)
         test = study.subset(tested)
         _check_answers(run, fitted, test, recipe, seed, fold)
-        yield Subject(fitted, train, test if sample is None else test.subset([sample]), seed, fold)
+        asked = test if sample is None else test.subset([sample])
+        yield Subject(fitted, train, asked, seed, fold, partial(refitted, seed=seed, fold=fold))
 
 
 def _saved(path: Path) -> Fitted | None:

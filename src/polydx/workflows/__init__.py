@@ -1,12 +1,14 @@
 """One function a verb of the command line: what `polydx run` does, callable from Python."""
 
 from polydx.workflows.data import fetch, init, list_datasets
+from polydx.workflows.explaining import Options as ExplainOptions
 from polydx.workflows.explaining import explain
 from polydx.workflows.models import extract, predict, pretrain, train
 from polydx.workflows.preparing import Prepared, check, prepare, variants
 from polydx.workflows.running import compare, demo, report, run
 
 __all__ = [
+    "ExplainOptions",
     "Prepared",
     "check",
     "compare",

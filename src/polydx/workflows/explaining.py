@@ -2,53 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
-import pandas as pd
-
-from polydx.datasets.catalogue import load_study
-from polydx.errors import ConfigError, counted
+from polydx.errors import ConfigError
+from polydx.explain.asked import Asked, asked_of
 from polydx.explain.choice import Target, chosen_modality, targets
-from polydx.explain.spectral import SpectralMap, explain_spectra, occlusion
+from polydx.explain.spectral import Method, explain_spectra, occlusion
 from polydx.explain.store import Explanation, folder_name, write_explanation
-from polydx.explain.subjects import Subject, model_subject, run_subjects
+from polydx.explain.summary import of_spectra
 from polydx.progress import Progress, Silent
-from polydx.study import Spectra, Study
+from polydx.study import Spectra
 
-BANDS_TOLD = 5
+MethodName: TypeAlias = Literal["occlusion", "integrated_gradients", "grad_cam"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to explain.
+
+    Attributes:
+        method: name.
+        modality: to explain in, where the recipe uses several of the method's kind.
+        reference: class to hold the explained one against, or `none`; all other classes if not given.
+        window: of occlusion, in cm^-1.
+        stage: of Grad-CAM.
+        sanity: compare with models that have learnt nothing.
+    """
+
+    method: MethodName = "occlusion"
+    modality: str | None = None
+    reference: str | None = None
+    window: float = 20.0
+    stage: str | None = None
+    sanity: bool = False
 
 
 def explain(
     path: str | Path,
     study: str | Path | None = None,
     *,
-    recipe: str | None = None,
     task: str,
+    recipe: str | None = None,
     label: str | None = None,
     sample: str | None = None,
-    method: str = "occlusion",
-    modality: str | None = None,
-    reference: str | None = None,
-    window: float = 20.0,
+    options: Options | None = None,
     out: str | Path | None = None,
     data: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Path:
-    """Explain a class of a task, and write what was found with its figures.
+    """Explain the classes of a task, and write what was found with its figures.
 
     Args:
         path: a finished run folder, or the folder of a model.
         study: study.yaml or the name of a study; that of the run if not given.
-        recipe: of the run.
         task: to explain.
+        recipe: of the run.
         label: one class; the positive one of two, or all of more, if not given.
         sample: one sample; all test samples of the run, or all of the study, if not given.
-        method: `occlusion`.
-        modality: to explain in, where the recipe uses several of the method's kind.
-        reference: class to hold the explained one against; all others if not given.
-        window: of occlusion, in cm^-1.
+        options: how; occlusion if not given.
         out: folder; `explain/...` below the run folder if not given.
         data: folder of the named studies.
         progress: told how far it is.
@@ -60,125 +73,60 @@ def explain(
         ConfigError: the recipe, task, class, modality or method is not there, or does not go with the others.
         StudyError: the study is not that of the run, or has nothing to explain.
     """
-    progress = progress or Silent()
-    asked = _asked(Path(path), study, recipe, sample, data, progress)
-    chosen = targets(asked.study, task, label, reference)
-    named = chosen_modality(asked.study, asked.modalities, modality, Spectra)
-    progress.begin("fits explained", asked.count)
-    maps = explain_spectra(
-        asked.subjects,
-        occlusion(window),
-        named,
-        chosen,
-        any_class=sample is not None,
-        done=lambda subject: progress.step("model" if subject.fold is None else f"fold {subject.fold}"),
-    )
-    about = {
-        "recipe": asked.recipe, "method": method, "modality": named, "kind": Spectra.kind, "task": task,
-        "study": asked.study.name, "simulated": asked.study.simulated, "sample": sample, "scope": asked.scope,
-        "options": {"window": window},
-    }  # fmt: skip
-    found = _of_spectra(maps, about)
-    folder = _target(Path(path), asked, found.about, out)
+    progress, options = progress or Silent(), options or Options()
+    progress.say(f"reading {path} and its study")
+    asked = asked_of(Path(path), study, recipe=recipe, sample=sample, data=data)
+    if out is None and asked.run is None:
+        raise ConfigError("name a folder with --out: only a run has a place of its own for explanations")
+    chosen = targets(asked.study, task, label, options.reference)
+    found = _explained(asked, chosen, options, progress)
+    folder = Path(out) if out is not None else Path(path) / "explain" / folder_name(found.about)
     write_explanation(folder, found)
     _draw(folder, found)
     return folder
 
 
-class _Asked:
-    """What the command names: fits, their study, how many there are."""
+def _explained(asked: Asked, chosen: list[Target], options: Options, progress: Progress) -> Explanation:
+    modality = chosen_modality(asked.study, asked.modalities, options.modality, Spectra)
+    method, checked = _method(options), []
+    progress.begin("fits explained", asked.fits)
 
-    def __init__(self, study: Study, recipe: str, modalities: Sequence[str], scope: str) -> None:
-        self.study, self.recipe, self.modalities, self.scope = study, recipe, modalities, scope
-        self.subjects: Iterable[Subject] = ()
-        self.count = 1
-        self.is_run = False
+    def done(subject: Any) -> None:
+        progress.step("model" if subject.fold is None else f"seed {subject.seed}, fold {subject.fold}")
 
+    subjects = list(asked.subjects) if options.sanity else asked.subjects
+    maps = explain_spectra(subjects, method, modality, chosen, any_class=asked.sample is not None, done=done)
+    if options.sanity:
+        from polydx.explain.sanity import sanity_of_spectra
 
-def _asked(
-    path: Path,
-    study: str | Path | None,
-    recipe: str | None,
-    sample: str | None,
-    data: str | Path | None,
-    progress: Progress,
-) -> _Asked:
-    if (path / "model.json").is_file():
-        return _of_model(path, study, sample, data, progress)
-    from polydx.validation.run_folder import read_run
-
-    run = read_run(path)
-    progress.say(f"reading the study of {path}")
-    loaded = load_study(study if study is not None else path / "config.yaml", data)
-    names = list(run.config.recipes)
-    if recipe is None:
-        if len(names) > 1:
-            raise ConfigError(f"{path} is a run of {counted(len(names), 'recipe')} ({', '.join(names)}): name one")
-        recipe = names[0]
-    used = run.predictions.loc[run.predictions["recipe"] == recipe, "modalities"]
-    asked = _Asked(loaded, recipe, sorted({m for row in used for m in row}), "test")
-    asked.subjects = run_subjects(run, loaded, recipe, sample=sample, data=data)
-    asked.count = (
-        len(run.splits.drop_duplicates(["seed", "fold"])) if sample is None else len(run.metrics.get("seeds", [0]))
-    )
-    asked.is_run = True
-    return asked
+        for found in maps:
+            progress.say(f"sanity check of {found.target.label}")
+            first = next(s for s in subjects if (s.seed, s.fold) == (found.folds[0].seed, found.folds[0].fold))
+            checked.append(sanity_of_spectra(first, method, modality, found.target, any_class=asked.sample is not None))
+    about = {
+        "recipe": asked.recipe, "method": options.method, "modality": modality, "kind": Spectra.kind,
+        "task": chosen[0].task, "study": asked.study.name, "simulated": asked.study.simulated, "sample": asked.sample,
+        "of": "model" if asked.run is None else "run", "options": _used(options),
+    }  # fmt: skip
+    told = of_spectra(maps, about)
+    for entry, result in zip(told.about["classes"], checked, strict=False):
+        entry["sanity"] = result.to_json()
+    return told
 
 
-def _of_model(
-    path: Path, study: str | Path | None, sample: str | None, data: str | Path | None, progress: Progress
-) -> _Asked:
-    from polydx.recipes.store import load_model
+def _method(options: Options) -> Method:
+    if options.method == "occlusion":
+        return occlusion(options.window)
+    from polydx.explain.gradients import grad_cam, integrated_gradients
 
-    if study is None:
-        raise ConfigError(f"{path} is a model: name the study whose samples it shall explain")
-    model = load_model(path)
-    progress.say(f"reading {study}")
-    loaded = load_study(study, data)
-    asked = _Asked(loaded, str(model.about["recipe"]), [*model.axes, *model.images], "study")
-    whole = model_subject(model.fitted, loaded)
-    asked.subjects = [whole if sample is None else Subject(model.fitted, loaded, loaded.subset([sample]))]
-    return asked
+    return integrated_gradients() if options.method == "integrated_gradients" else grad_cam(options.stage)
 
 
-def _of_spectra(maps: Sequence[SpectralMap], about: dict[str, Any]) -> Explanation:
-    from polydx.explain.assignments import band_table
-
-    bands = []
-    for found in maps:
-        table = band_table(found.mean, found.axis, [fold.mean for fold in found.folds])
-        table.insert(0, "class", found.target.label)
-        bands.append(table)
-    people = {p for found in maps for fold in found.folds for p in fold.patients}
-    told = {
-        **about,
-        "patients": len(people),
-        "samples": sum(len(fold.patients) for found in maps for fold in found.folds),
-        "fits": max(len(found.folds) for found in maps),
-        "classes": [_class(found, table) for found, table in zip(maps, bands, strict=True)],
-    }
-    tables = {"maps": pd.concat([m.frame() for m in maps]), "bands": pd.concat(bands)}
-    return Explanation(told, tables, pd.concat([m.fold_frame() for m in maps]))
-
-
-def _class(found: SpectralMap, bands: pd.DataFrame) -> dict[str, Any]:
-    target: Target = found.target
-    return {
-        "class": target.label,
-        "against": target.against,
-        "patients": found.patients,
-        "fits": len(found.folds),
-        "correlation_of_folds": found.correlation,
-        "bands": bands.head(BANDS_TOLD)[["wavenumber", "value", "molecules"]].to_dict("records"),
-    }
-
-
-def _target(path: Path, asked: _Asked, about: dict[str, Any], out: str | Path | None) -> Path:
-    if out is not None:
-        return Path(out)
-    if not asked.is_run:
-        raise ConfigError("name a folder with --out: only a run has a place of its own for explanations")
-    return path / "explain" / folder_name(about)
+def _used(options: Options) -> dict[str, Any]:
+    """Return the options that the method has."""
+    if options.method == "occlusion":
+        return {"window": options.window}
+    return {"stage": options.stage} if options.method == "grad_cam" else {}
 
 
 def _draw(folder: Path, found: Explanation) -> None:

@@ -1,0 +1,87 @@
+"""What is asked to explain itself: the recipe of a run, or a model, and the study they speak about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from polydx.datasets.catalogue import load_study
+from polydx.errors import ConfigError, StudyError, counted
+from polydx.explain.subjects import Subject, model_subject, run_subjects
+from polydx.study import Study
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Fits, and the study they explain.
+
+    Attributes:
+        study: the samples.
+        recipe: name of the recipe.
+        modalities: those it uses.
+        subjects: fits with the samples each is to explain; they are made as they are asked for.
+        fits: how many there are.
+        run: the run folder; None for a model.
+        sample: the only one to explain; None for all.
+    """
+
+    study: Study
+    recipe: str
+    modalities: tuple[str, ...]
+    subjects: Iterable[Subject]
+    fits: int
+    run: Path | None = None
+    sample: str | None = None
+
+
+def asked_of(
+    path: Path,
+    study: str | Path | None,
+    *,
+    recipe: str | None = None,
+    sample: str | None = None,
+    data: str | Path | None = None,
+) -> Asked:
+    """Return the fits of a run folder or a model folder.
+
+    Args:
+        path: the folder.
+        study: study.yaml or a name; a run's own if not given.
+        recipe: of a run.
+        sample: only this one.
+        data: folder of the named studies.
+
+    Raises:
+        ConfigError: a run of several recipes and none named, or a model without a study.
+        StudyError: the study has no such sample.
+        ReadError: the folder is neither.
+    """
+    if (path / "model.json").is_file():
+        return _of_model(path, study, sample, data)
+    from polydx.validation.run_folder import read_run
+
+    run = read_run(path)
+    names = list(run.config.recipes)
+    if recipe is None and len(names) > 1:
+        raise ConfigError(f"{path} is a run of {counted(len(names), 'recipe')}: name one of {', '.join(names)}")
+    chosen = recipe or names[0]
+    loaded = load_study(study if study is not None else path / "config.yaml", data)
+    subjects = run_subjects(run, loaded, chosen, sample=sample, data=data)
+    used = run.predictions.loc[run.predictions["recipe"] == chosen, "modalities"]
+    modalities = tuple(dict.fromkeys(m for row in used.map(tuple).unique() for m in row))
+    fits = len(run.splits.drop_duplicates(["seed", "fold"] if sample is None else ["seed"]))
+    return Asked(loaded, chosen, modalities, subjects, fits, path, sample)
+
+
+def _of_model(path: Path, study: str | Path | None, sample: str | None, data: str | Path | None) -> Asked:
+    from polydx.recipes.store import load_model
+
+    if study is None:
+        raise ConfigError(f"{path} is a model: name the study whose samples it shall explain")
+    model, loaded = load_model(path), load_study(study, data)
+    if sample is not None and sample not in set(loaded.ids):
+        raise StudyError(f"study '{loaded.name}' has no sample '{sample}' to explain")
+    whole = model_subject(model.fitted, loaded)
+    subject = whole if sample is None else Subject(model.fitted, loaded, loaded.subset([sample]))
+    return Asked(loaded, str(model.about["recipe"]), (*model.axes, *model.images), [subject], 1, None, sample)
