@@ -26,7 +26,7 @@ PAGES = sorted(DOCS.rglob("*.md"))
 WRITTEN = [*PAGES, *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"))]
 REQUIRED = "required"
 INTERNAL = {"Strict", "Open", "MemberReference"}
-DEFAULTS_OF_A_SECTION = {"validation", "training"}
+DEFAULTS_OF_A_SECTION = {"validation", "training", "missing"}
 
 Row = tuple[str, str]
 

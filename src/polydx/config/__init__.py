@@ -40,7 +40,7 @@ from polydx.config.study import (
     TableConfig,
     TaskConfig,
 )
-from polydx.config.validation import MetricName, PrimaryConfig, SplitName, ValidationConfig
+from polydx.config.validation import MetricName, MissingConfig, PrimaryConfig, SplitName, ValidationConfig
 from polydx.config.variants import merge_patch
 from polydx.config.whole import Config, VariantConfig
 
@@ -62,6 +62,7 @@ __all__ = [
     "MemberConfig",
     "MemberReference",
     "MetricName",
+    "MissingConfig",
     "ModalityConfig",
     "Named",
     "NetworkConfig",

@@ -35,6 +35,14 @@ class PrimaryConfig(Strict):
         return [self.versus] if isinstance(self.versus, str) else self.versus
 
 
+class MissingConfig(Strict):
+    """What is taken from test samples, to see what a recipe of several modalities answers without it."""
+
+    without_each: bool = Field(True, description="one modality from all samples, each in turn")
+    only_each: bool = Field(False, description="all modalities but one, each in turn")
+    at_random: float | None = Field(None, gt=0, lt=1, description="each modality of each sample with this probability")
+
+
 def _as_list(found: Any) -> Any:
     return [found] if isinstance(found, str) else found
 
@@ -55,6 +63,7 @@ class ValidationConfig(Strict):
     repeats: int | None = Field(None, ge=1, description="in place of `seeds`: that many, counted up from one seed")
     bootstrap: int = Field(2000, ge=100)
     threads_per_fit: int = Field(1, ge=1)
+    missing: MissingConfig = MissingConfig()
     primary: PrimaryConfig | None = None
 
     @model_validator(mode="before")

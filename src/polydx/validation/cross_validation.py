@@ -20,7 +20,8 @@ from polydx.recipes.protocol import Recipe
 from polydx.splits import Fold, fold_notes, make_folds
 from polydx.study import Study
 from polydx.validation.checks import check_study, pretraining, refuse
-from polydx.validation.folds import Job, Outcome, holds_network, job_key, load_outcome, run_job
+from polydx.validation.folds import SCENARIOS, WEIGHTS, Job, Outcome, holds_network, job_key, load_outcome, run_job
+from polydx.validation.scenarios import scenario_names
 
 OnFold = Callable[[Job, Outcome], None]
 
@@ -35,6 +36,8 @@ class Result:
         seconds: recipe -> seconds of fit and predict, summed over folds and seeds.
         history: recipe, seed, fold, epoch and the curves of every network fit.
         notes: what the folds leave out, and what fits had to leave out or fall back on.
+        scenarios: predictions for test samples that modalities were taken from, with `scenario`; of recipes of several.
+        modality_weights: recipe, seed, fold, sample, patient, modality, weight; of networks that weigh modalities.
     """
 
     predictions: pd.DataFrame
@@ -42,6 +45,8 @@ class Result:
     seconds: dict[str, dict[str, float]]
     history: pd.DataFrame
     notes: list[str] = field(default_factory=list)
+    scenarios: pd.DataFrame = field(default_factory=pd.DataFrame)
+    modality_weights: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 def cross_validate(
@@ -89,12 +94,14 @@ def cross_validate(
         refuse(check_study(study))
     refuse(pretraining(_tested(study, drawn), built))
     fingerprint, threads = study.fingerprint(), split.threads_per_fit
-    todo = [
-        Job(recipe, seed, fold, job_key(fingerprint, recipe, seed, fold, threads), threads=threads)
-        for recipe in built.values()
-        for seed, listed in drawn.items()
-        for fold in listed
-    ]
+    todo = []
+    for recipe in built.values():
+        taken = scenario_names(split.missing, recipe.modalities)
+        todo += [
+            Job(recipe, seed, fold, job_key(fingerprint, recipe, seed, fold, threads, taken), "folds", threads, taken)
+            for seed, listed in drawn.items()
+            for fold in listed
+        ]
     outcomes = run_jobs(study, todo, jobs=jobs, folder=folder, on_fold=on_fold)
     return _result(study, drawn, todo, outcomes)
 
@@ -182,7 +189,12 @@ def _result(
         notes += [f"{job.recipe.name}, seed {job.seed}, fold {job.fold.number}: {note}" for note in outcome.notes]
     told = [o.predictions for o in outcomes if len(o.predictions)] or [o.predictions for o in outcomes]
     predictions = pd.concat(told, ignore_index=True)
-    return Result(predictions, splits_frame(study, drawn), seconds, pd.DataFrame(curves), notes)
+    also = {
+        name: pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+        for name in (SCENARIOS, WEIGHTS)
+        for frames in [[o.also[name] for o in outcomes if name in o.also]]
+    }
+    return Result(predictions, splits_frame(study, drawn), seconds, pd.DataFrame(curves), notes, **also)
 
 
 def coverage_notes(study: Study, recipes: Iterable[Recipe]) -> list[str]:

@@ -28,6 +28,10 @@ from polydx.validation.predictions import (
     read_predictions,
     write_predictions,
 )
+from polydx.validation.scenarios import robbed
+from polydx.validation.weights import read_weights, weights_frame, write_weights
+
+SCENARIOS, WEIGHTS = "scenarios", "modality_weights"
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,7 @@ class Job:
         key: hash of all that the outcome depends on; a file on disk with another key is not this job's.
         group: folder of the run under which its file is kept.
         threads: of the numeric libraries in this fit.
+        scenarios: what is taken from the test samples for further predictions; see `polydx.validation.scenarios`.
     """
 
     recipe: Recipe
@@ -49,15 +54,16 @@ class Job:
     key: str
     group: str = "folds"
     threads: int = 1
+    scenarios: tuple[str, ...] = ()
 
     @property
     def stem(self) -> str:
         """Path of its files below a folder of the run, without ending."""
         return f"{self.recipe.name}/seed-{self.seed}_fold-{self.fold.number:03d}"
 
-    def file(self, folder: Path) -> Path:
-        """Where the outcome is kept."""
-        return folder / self.group / f"{self.stem}.parquet"
+    def file(self, folder: Path, group: str | None = None) -> Path:
+        """Where the outcome is kept, or a table that goes with it under a group of its own."""
+        return folder / (group or self.group) / f"{self.stem}.parquet"
 
 
 @dataclass(frozen=True)
@@ -70,6 +76,8 @@ class Outcome:
         history: one dict an epoch.
         notes: of the fit.
         reused: it was on disk already.
+        also: `scenarios`, the predictions for samples that modalities were taken from, and `modality_weights`; those
+            that there are.
     """
 
     predictions: pd.DataFrame
@@ -77,14 +85,22 @@ class Outcome:
     history: list[dict[str, float]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     reused: bool = False
+    also: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
 
-def job_key(study_fingerprint: str, recipe: Recipe, seed: int, fold: Fold, threads: int = 1) -> str:
+def job_key(
+    study_fingerprint: str,
+    recipe: Recipe,
+    seed: int,
+    fold: Fold,
+    threads: int = 1,
+    scenarios: tuple[str, ...] = (),
+) -> str:
     """Return the hash of everything a fold's predictions depend on, the versions of the numeric libraries included."""
     software = [__version__, package_versions(), threads]
     digest = hashlib.sha256(study_fingerprint.encode())
     digest.update(json.dumps([software, recipe.name, recipe.config, seed, fold.number], sort_keys=True).encode())
-    digest.update(fold.train.tobytes() + b"|" + fold.test.tobytes())
+    digest.update(fold.train.tobytes() + b"|" + fold.test.tobytes() + "|".join(scenarios).encode())
     return digest.hexdigest()
 
 
@@ -96,11 +112,17 @@ def load_outcome(job: Job, folder: Path) -> Outcome | None:
     try:
         told = json.loads(metadata["told"])
         predictions = read_predictions(job.file(folder))
+        also = {name: _read_also(name, job.file(folder, name)) for name in told["also"]}
+        digests = {name: _digest(frame) for name, frame in also.items()}
+        if _digest(predictions) != told["digest"] or digests != told["also"]:
+            return None
+        return Outcome(predictions, told["seconds"], told["history"], told["notes"], reused=True, also=also)
     except (ReadError, KeyError, ValueError):
         return None
-    if _digest(predictions) != told["digest"]:
-        return None
-    return Outcome(predictions, told["seconds"], told["history"], told["notes"], reused=True)
+
+
+def _read_also(name: str, path: Path) -> pd.DataFrame:
+    return read_weights(path) if name == WEIGHTS else read_predictions(path)
 
 
 def _digest(predictions: pd.DataFrame) -> str:
@@ -129,8 +151,9 @@ def run_job(job: Job, train: Study, test: Study, folder: Path | None) -> Outcome
         between = time.perf_counter()
         frame = _predicted(job, fitted, test.take(tested)) if len(tested) else no_predictions()
         seconds = {"fit": between - start, "predict": time.perf_counter() - between}
+        also, notes = _without_modalities(job, fitted, test)
     nobody = [] if len(tested) else [f"no test sample has any of {', '.join(job.recipe.modalities)}: none is predicted"]
-    outcome = Outcome(frame, seconds, fitted.history, [*fitted.notes, *nobody])
+    outcome = Outcome(frame, seconds, fitted.history, [*fitted.notes, *nobody, *notes], also=also)
     if folder is not None:
         _keep(job, fitted, outcome, folder)
     return outcome
@@ -155,6 +178,25 @@ def _predicted(job: Job, fitted: Fitted, test: Study) -> pd.DataFrame:
     )
 
 
+def _without_modalities(job: Job, fitted: Fitted, test: Study) -> tuple[dict[str, pd.DataFrame], list[str]]:
+    """Return what the recipe answers without some modalities and how it weighs them, and what it cannot answer."""
+    frames, notes = [], []
+    for scenario in job.scenarios:
+        left = robbed(test, scenario, job.recipe.modalities, job.seed, job.fold.number)
+        try:
+            if left is not None:
+                frames.append(_predicted(job, fitted, left).assign(scenario=scenario).astype({"scenario": object}))
+        except PolydxError as error:
+            notes.append(f"scenario {scenario}: no answer: {error.message}")
+    also = {SCENARIOS: pd.concat(frames, ignore_index=True)} if frames else {}
+    tested = np.flatnonzero(test.has_any(job.recipe.modalities))
+    weigh = getattr(fitted, "modality_weights", None)
+    found = weigh(test.take(tested)) if job.scenarios and weigh is not None and len(tested) else None
+    if found is not None:
+        also[WEIGHTS] = weights_frame(test.take(tested), found, job.recipe.name, job.seed, job.fold.number)
+    return also, notes
+
+
 def _fit(job: Job, train: Study, log: Path | None) -> Fitted:
     """Fit, and let an error say in which fit it was."""
     try:
@@ -173,6 +215,9 @@ def _keep(job: Job, fitted: Fitted, outcome: Outcome, folder: Path) -> None:
         _save_weights(fitted, folder / "weights" / f"{job.stem}.safetensors")
     told: dict[str, Any] = {"seconds": outcome.seconds, "history": outcome.history, "notes": outcome.notes}
     told["digest"] = _digest(outcome.predictions)
+    told["also"] = {name: _digest(frame) for name, frame in outcome.also.items()}
+    for name, frame in outcome.also.items():
+        (write_weights if name == WEIGHTS else write_predictions)(frame, job.file(folder, name))
     write_predictions(outcome.predictions, job.file(folder), {"key": job.key, "told": json.dumps(told)})
 
 

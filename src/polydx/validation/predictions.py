@@ -34,6 +34,10 @@ SCHEMA = pa.schema(
 )
 
 
+SCENARIOS = SCHEMA.append(pa.field("scenario", pa.string()))
+"""Of predictions for samples that modalities were taken from."""
+
+
 def predictions_frame(
     study: Study,
     probabilities: Probabilities,
@@ -94,8 +98,9 @@ def no_predictions() -> pd.DataFrame:
 
 
 def write_predictions(frame: pd.DataFrame, path: Path, metadata: Mapping[str, str] | None = None) -> None:
-    """Write the table, under a temporary name first, so that a file that is there is whole."""
-    table = pa.Table.from_pandas(frame, schema=SCHEMA, preserve_index=False)
+    """Write the table, with its `scenario` if it has one, under a temporary name first, so that a file is whole."""
+    schema = SCENARIOS if "scenario" in frame else SCHEMA
+    table = pa.Table.from_pandas(frame, schema=schema, preserve_index=False)
     with replacing(path) as temporary:
         pq.write_table(table.replace_schema_metadata(dict(metadata or {})), temporary)
 
@@ -126,10 +131,10 @@ def read_metadata(path: Path) -> dict[str, str]:
 
 
 def _frame(table: pa.Table) -> pd.DataFrame:
-    frame: Any = table.select(SCHEMA.names).to_pandas()
-    typed: pd.DataFrame = frame.astype(
-        dict.fromkeys(("recipe", "sample", "patient", "task", "level", "class", "label"), object)
-    )
+    names = [*SCHEMA.names, *(["scenario"] if "scenario" in table.column_names else [])]
+    frame: Any = table.select(names).to_pandas()
+    texts = ("recipe", "sample", "patient", "task", "level", "class", "label", *names[len(SCHEMA.names) :])
+    typed: pd.DataFrame = frame.astype(dict.fromkeys(texts, object))
     return typed
 
 

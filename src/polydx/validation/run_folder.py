@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,11 @@ from polydx.validation.environment import environment
 from polydx.validation.participants import describe_participants
 from polydx.validation.predictions import read_predictions, write_predictions
 from polydx.validation.run_lock import LOCK
+from polydx.validation.weights import read_weights, write_weights
 
-FINISHED = ("metrics.json", "predictions.parquet", "splits.csv", "history.csv", "report.html")
+ALSO = ("scenarios", "modality_weights")
+TABLES = ("predictions.parquet", *(f"{name}.parquet" for name in ALSO), "splits.csv", "history.csv")
+FINISHED = ("metrics.json", *TABLES, "report.html")
 """Files of a finished run; a folder in which a new run has started holds none of them."""
 
 
@@ -73,6 +76,8 @@ class Run:
         environment: versions and machine.
         history: learning curves; empty without networks.
         splits: sample, patient, seed, fold, role.
+        scenarios: predictions for samples that modalities were taken from, with `scenario`; empty if there are none.
+        modality_weights: how networks weighed modalities, sample by sample; empty if there are none.
     """
 
     folder: Path
@@ -85,6 +90,8 @@ class Run:
     environment: dict[str, Any]
     history: pd.DataFrame
     splits: pd.DataFrame
+    scenarios: pd.DataFrame = field(default_factory=pd.DataFrame)
+    modality_weights: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 def start_run(folder: Path, config: Config, study: Study, checks: Sequence[Mapping[str, Any]]) -> None:
@@ -101,12 +108,23 @@ def start_run(folder: Path, config: Config, study: Study, checks: Sequence[Mappi
 
 
 def finish_run(
-    folder: Path, predictions: pd.DataFrame, splits: pd.DataFrame, history: pd.DataFrame, metrics: Mapping[str, Any]
+    folder: Path,
+    predictions: pd.DataFrame,
+    splits: pd.DataFrame,
+    history: pd.DataFrame,
+    metrics: Mapping[str, Any],
+    *,
+    scenarios: pd.DataFrame | None = None,
+    modality_weights: pd.DataFrame | None = None,
 ) -> None:
     """Write what the fits gave, metrics.json last; files of folds that are no part of this run go."""
-    for kept in ("folds", "weights", "logs"):
+    for kept in ("folds", "weights", "logs", *ALSO):
         _remove_strangers(folder / kept, predictions)
     write_predictions(predictions, folder / "predictions.parquet")
+    if scenarios is not None and len(scenarios):
+        write_predictions(scenarios, folder / "scenarios.parquet")
+    if modality_weights is not None and len(modality_weights):
+        write_weights(modality_weights, folder / "modality_weights.parquet")
     for name, frame in (("splits.csv", splits), ("history.csv", history)):
         with replacing(folder / name) as temporary:
             frame.to_csv(temporary, index=False)
@@ -165,6 +183,8 @@ def read_run(folder: Path) -> Run:
         environment=_json(folder / "environment.json", dict[str, Any]),
         history=_csv(folder / "history.csv"),
         splits=_csv(folder / "splits.csv"),
+        scenarios=_if_there(folder / "scenarios.parquet", read_predictions),
+        modality_weights=_if_there(folder / "modality_weights.parquet", read_weights),
     )
 
 
@@ -210,6 +230,10 @@ def _json(path: Path, schema: Any) -> Any:
         raise ReadError(f"{path} is not JSON ({error}): {REMEDY}") from None
     check_stored(found, schema, path, ReadError, REMEDY)
     return found
+
+
+def _if_there(path: Path, read: Callable[[Path], pd.DataFrame]) -> pd.DataFrame:
+    return read(path) if path.is_file() else pd.DataFrame()
 
 
 def _csv(path: Path) -> pd.DataFrame:

@@ -57,8 +57,8 @@ def score_predictions(
     _check_primary(primary, tasks)
     raw = read_outcomes(predictions, tasks)
     scored = {
-        name: {level: _measure_level(own, level, resamples, seed) for level in LEVELS} if own is not None else reason
-        for name, (own, reason) in _tasks_to_score(raw, tasks).items()
+        name: {level: measure_level(own, level, resamples, seed) for level in LEVELS} if own is not None else reason
+        for name, (own, reason) in tasks_to_score(raw, tasks).items()
     }
     recipes = [str(r) for r in predictions["recipe"].unique()]
     comparisons = []
@@ -116,7 +116,7 @@ def _roots(tasks: Mapping[str, Task]) -> dict[str, str]:
     return {name: f"{name}/leaves" for name, task in tasks.items() if task.parent is None and name in parents}
 
 
-def _tasks_to_score(raw: Mapping[str, Outcomes], tasks: Mapping[str, Task]) -> dict[str, tuple[Outcomes | None, str]]:
+def tasks_to_score(raw: Mapping[str, Outcomes], tasks: Mapping[str, Task]) -> dict[str, tuple[Outcomes | None, str]]:
     """Return the outcomes to score under each name, or None and the reason."""
     found: dict[str, tuple[Outcomes | None, str]] = {}
     roots = _roots(tasks)
@@ -132,16 +132,22 @@ def _tasks_to_score(raw: Mapping[str, Outcomes], tasks: Mapping[str, Task]) -> d
     return found
 
 
-def _measure_level(own: Outcomes, level: str, resamples: int, seed: int) -> Level:
+def measure_level(own: Outcomes, level: str, resamples: int, seed: int) -> Level:
     """Measure all recipes at one level under the same resamples, or say why there is nothing to measure."""
-    if level == "patient" and own.level == "sample" and not own.one_unit_a_patient:
-        return Level({}, SAMPLE_LEVEL_TASK)
-    units = (own.to_patients() if level == "patient" else own).labelled()
-    if not len(units):
-        return Level({}, f"no {level} has a label")
+    units, reason = units_at(own, level)
+    if units is None:
+        return Level({}, reason)
     shared = "patient" if own.one_unit_a_patient else level  # where a sample is a patient, both levels say the same
     resampling = Resampling(resamples, (seed, crc32(f"{own.name}/{shared}".encode())))
     return Level(resampling.measure(units, units.recipes), resampling=resampling)
+
+
+def units_at(own: Outcomes, level: str) -> tuple[Outcomes | None, str]:
+    """Return the labelled units of a task at one level, or None and the reason."""
+    if level == "patient" and own.level == "sample" and not own.one_unit_a_patient:
+        return None, SAMPLE_LEVEL_TASK
+    units = (own.to_patients() if level == "patient" else own).labelled()
+    return (units, "") if len(units) else (None, f"no {level} has a label")
 
 
 def _tasks_of(recipe: str, scored: Mapping[str, Mapping[str, Level] | str]) -> dict[str, Any]:

@@ -132,7 +132,8 @@ def _run(
         progress.say("leakage gap, intervals and tests")
         gap = _gap(prepared, cheap, folder, jobs)
         metrics = _metrics(prepared, result, gap)
-        finish_run(folder, result.predictions, result.splits, result.history, metrics)
+        also = {"scenarios": result.scenarios, "modality_weights": result.modality_weights}
+        finish_run(folder, result.predictions, result.splits, result.history, metrics, **also)
         progress.say("report")
         report(folder)
     return folder
@@ -169,20 +170,20 @@ def compare(runs: Sequence[str | Path], *, out: str | Path) -> Path:
 
 
 def _metrics(prepared: Prepared, result: Any, gap: Mapping[str, Any]) -> dict[str, Any]:
+    from polydx.validation.missing import missing_figures, scenario_losses
     from polydx.validation.scores import score_predictions
 
     config, study = prepared.config, prepared.study
     primary, folds = config.validation.primary, prepared.folds[config.validation.seeds[0]]
     declared = None if primary is None else {**primary.model_dump(), "versus": primary.opponents}
-    scored = score_predictions(
-        result.predictions,
-        study.tasks,
-        resamples=config.validation.bootstrap,
-        seed=config.validation.seeds[0],
-        primary=declared,
-    )
+    resamples, seed = config.validation.bootstrap, config.validation.seeds[0]
+    scored = score_predictions(result.predictions, study.tasks, resamples=resamples, seed=seed, primary=declared)
     for name, found in scored["recipes"].items():
         found["seconds"] = result.seconds[name]
+    tables = result.predictions, result.scenarios, study.tasks
+    for name, by_task in missing_figures(*tables, resamples=resamples, seed=seed).items():
+        for task, found in by_task.items():
+            scored["recipes"][name]["tasks"][task] |= found
     return {
         "schema": 1,
         "study": study.name,
@@ -195,6 +196,7 @@ def _metrics(prepared: Prepared, result: Any, gap: Mapping[str, Any]) -> dict[st
         "primary": declared,
         "recipes": scored["recipes"],
         "comparisons": scored["comparisons"],
+        "scenario_losses": scenario_losses(*tables, resamples=resamples, seed=seed, primary=declared),
         "leakage_gap": gap,
         "notes": [*prepared.notes, *result.notes],
     }
