@@ -191,6 +191,32 @@ def test_the_weights_of_the_modalities_are_told_for_what_a_sample_has(make, fusi
     np.testing.assert_array_equal(np.isnan(told), np.column_stack([~study.present(name) for name in weights]))
 
 
+def test_tensorboard_holds_losses_metrics_shares_and_probes(make, tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    study = make(patients=20)
+    views = {"raman": ["noise"], "image": ["horizontal_flip"]}
+    changes = {
+        "fusion": {"name": "attention", **SMALL["attention"]},
+        "pretrain": {"method": "simclr", "projection": [8, 4], "epochs": 2, "augmentation": views},
+        "training": NETWORK["training"] | {"patience": 5, "inner_share": 0.3},
+    }
+    recipe: Any = build_recipes({"it": NETWORK | changes}, study)["it"]
+    model = recipe.fit(study, 0, tmp_path)
+    events = EventAccumulator(str(tmp_path))
+    events.Reload()
+    tags = set(events.Tags()["scalars"])
+    assert {"loss", "loss/disease", "monitor", "accuracy/disease", "auroc/disease"} <= tags
+    assert {"share/raman", "share/image", "pretrain/raman/loss", "pretrain/image/knn/disease"} <= tags
+    shares = [[event.value for event in events.Scalars(f"share/{name}")] for name in ("raman", "image")]
+    assert np.shape(shares) == (2, 3)
+    assert 0 < np.min(shares) < np.max(shares) <= 1
+    assert not {"share/raman", "accuracy/disease"} & set(model.history[-1])
+    silent = recipe.fit(study, 0)
+    assert silent.history == model.history
+    assert all(torch.equal(v, silent.network.state_dict()[k]) for k, v in model.network.state_dict().items())
+
+
 def test_features_of_samples_are_cut_at_a_stage_or_after_the_fusion(make):
     study = make()
     model = fitted(study)

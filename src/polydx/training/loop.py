@@ -15,8 +15,9 @@ from polydx.models.network import Network
 from polydx.training.batch import augmented, drop_modalities, mixed
 from polydx.training.freezing import Unfreezing, layers_from_the_top, train_mode
 from polydx.training.losses import CrossEntropy, LearnedTaskWeights, Loss, TaskWeights, multitask_loss
-from polydx.training.monitor import monitor_losses
+from polydx.training.monitor import losses_of, metrics_of, shares_of
 from polydx.training.options import TrainingOptions
+from polydx.training.predict import batched_logits
 from polydx.training.prefix import Rows, frozen_prefixes, kept
 from polydx.training.prefix_store import PrefixStore
 from polydx.training.sampling import row_weights
@@ -81,7 +82,8 @@ def fit(
         task_weights: task -> weight in the sum, or learned weights, which are then fitted along.
         augment: modality -> random transform of each training batch.
         on_epoch: called after each epoch with its number and its row of the history; may raise to end the fit.
-        logger: gets the same row.
+        logger: gets the same row, and with it `accuracy/<task>` and `auroc/<task>` of the monitor rows and, where the
+            fusion says so, `share/<modality>`.
         store: where the maps after frozen first stages are kept, so that only the rest is computed in every epoch; what
             it holds changes no byte of the result. Without one the whole network runs.
 
@@ -92,12 +94,13 @@ def fit(
     run = Fit(
         network, train, monitor, options,
         seed=seed, losses=losses, task_weights=task_weights, augment=augment, store=store,
+        details=logger is not None,
     )  # fmt: skip
     while not run.finished:
         epoch = len(run.history.epochs)
         row = run.epoch()
         if logger is not None:
-            logger.scalars(epoch, row)
+            logger.scalars(epoch, row | run.details)
         if on_epoch is not None:
             on_epoch(epoch, row)
     return run.finish()
@@ -119,9 +122,11 @@ class Fit:
         task_weights: task -> weight, or learned weights.
         augment: modality -> random transform of each training batch.
         store: where the maps after frozen first stages are kept.
+        details: whether figures for who looks on are computed; they change nothing of the fit.
 
     Attributes:
         history: of the epochs so far.
+        details: of the last epoch: metrics of the monitor rows by task, and shares of the modalities.
 
     Raises:
         StudyError, ConfigError: as in `fit`.
@@ -139,6 +144,7 @@ class Fit:
         task_weights: TaskWeights | None = None,
         augment: Mapping[str, Augment] | None = None,
         store: PrefixStore | None = None,
+        details: bool = False,
     ) -> None:
         from lightning_fabric import Fabric
 
@@ -174,6 +180,8 @@ class Fit:
         self.inputs = [self._kept(inputs, self.rows) for inputs in drawn or plain]
         self.watched = None if monitor is None else self._kept(monitor.inputs, torch.arange(len(monitor)))
         self.history = History()
+        self.details: dict[str, float] = {}
+        self._detailed = details
         self._best = inf
         self._best_weights: dict[str, Tensor] | None = None
 
@@ -202,16 +210,25 @@ class Fit:
         number = len(self.history.epochs)
         with self.streams.dropout.borrowed():
             row = {"epoch": float(number), **self._train(number)}
-            if self.monitor is not None:
-                row |= monitor_losses(
-                    self.module, self.monitor, self.losses, self.device, inputs=self.watched, after=self.after
-                )
+            row |= self._watch()
         _check_finite(row, number)
         self.history.epochs.append(row)
         if self.monitor is None or row["monitor"] < self._best:
             self._best, self.history.best_epoch = row.get("monitor", inf), number
             self._best_weights = _copy(self.network) if self.monitor is not None else None
         return row
+
+    def _watch(self) -> dict[str, float]:
+        """Return the losses of the monitor rows, and see to the details."""
+        found: dict[str, float] = {}
+        self.details = {}
+        if self.monitor is not None and self.watched is not None:
+            logits = batched_logits(self.module, self.watched, self.device, 256, self.after)
+            found = losses_of(logits, self.monitor, self.losses, self.device)
+            self.details |= metrics_of(logits, self.monitor) if self._detailed else {}
+        if self._detailed:
+            self.details |= shares_of(self.network, self.monitor or take_rows(self.train, self.rows))
+        return found
 
     def finish(self) -> History:
         """Give the network its best weights, leave it in evaluation mode, and return the history."""
