@@ -17,14 +17,18 @@ from polydx.errors import ConfigError, StudyError
 from polydx.models.fusion import FUSIONS
 from polydx.recipes.build import build_recipes
 from polydx.recipes.kinds import rebuild
-from polydx.study import Images, RowIndex, Spectra, Study, Task
+from polydx.study import Images, RowIndex, Spectra, Study, Table, Task
 
 Make = Callable[..., Study]
 SMALL: dict[str, dict[str, Any]] = {"attention": {"width": 8, "layers": 1, "heads": 2}, "gated": {"width": 8}}
 FUSED: list[Any] = [{"name": name, **SMALL.get(name, {})} for name in FUSIONS]
 NETWORK: dict[str, Any] = {
     "kind": "network",
-    "backbones": {"raman": {"name": "cnn", "width": 4, "multipliers": [1, 1]}, "image": {"name": "cnn", "width": 4}},
+    "backbones": {
+        "raman": {"name": "cnn", "width": 4, "multipliers": [1, 1]},
+        "image": {"name": "cnn", "width": 4},
+        "clinical": {"name": "ft_transformer", "width": 8, "layers": 1, "heads": 2},
+    },
     "preprocessing": {"image": [{"resize": {"size": 16}}]},
     "training": {"epochs": 3, "batch_size": 8, "lr": 0.01, "patience": None},
 }
@@ -32,7 +36,7 @@ NETWORK: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def make(tmp_path_factory) -> Make:
-    """Patients with a bag of spectra and an image each, of which some lack one or the other."""
+    """Patients with a bag of spectra, an image and a row of a table each, of which some lack one or another."""
     folder = tmp_path_factory.mktemp("images")
 
     def build(patients: int = 12, spectra: int = 2, gaps: bool = True, seed: int = 0) -> Study:
@@ -48,13 +52,26 @@ def make(tmp_path_factory) -> Make:
             paths.append(folder / f"{seed}-{i}.png")
             Image.fromarray(pixels).save(paths[-1])
         seen = [i for i in range(patients) if not (gaps and i % 5 == 2)]
+        clinical = pd.DataFrame(
+            {
+                "age": np.where(np.arange(patients) % 4 == 3, np.nan, rng.normal(60, 9, patients) + 5 * codes),
+                "sex": np.where(rng.random(patients) < 0.5, "f", "m").astype(object),
+                "grade": pd.Categorical.from_codes(rng.integers(0, 3, patients), ["G1", "G2", "G3"], ordered=True),
+            }
+        )
+        known = [i for i in range(patients) if not (gaps and i % 6 == 1)]
         ids = pd.Index([f"s{i}" for i in range(patients)], name="sample", dtype=object)
         starts = np.concatenate([[0], np.cumsum(counts)])
         return Study(
             "several",
             pd.DataFrame({"patient": [f"p{i}" for i in range(patients)]}, index=ids),
-            {"raman": Spectra(values.astype(np.float32), axis), "image": Images(tuple(paths[i] for i in seen))},
             {
+                "raman": Spectra(values.astype(np.float32), axis),
+                "image": Images(tuple(paths[i] for i in seen)),
+                "clinical": Table(clinical.iloc[known].reset_index(drop=True)),
+            },
+            {
+                "clinical": RowIndex.from_lists([[known.index(i)] if i in known else [] for i in range(patients)]),
                 "raman": RowIndex(starts, np.arange(len(owner))),
                 "image": RowIndex.from_lists([[seen.index(i)] if i in seen else [] for i in range(patients)]),
             },
@@ -84,17 +101,20 @@ def test_a_network_answers_from_any_modality_and_refuses_from_none(make, fusion)
     whole = make(gaps=False)
     answers = {
         names: model.predict_proba(lacking(whole, *names))["disease"]
-        for count in (0, 1)
+        for count in (0, 1, 2)
         for names in combinations(whole.modalities, count)
     }
     for found in answers.values():
         assert found.shape == (12, 2)
         np.testing.assert_allclose(found.sum(axis=1), 1)
-    assert np.abs(answers[("raman",)] - answers[("image",)]).max() > 1e-4
+    assert len(answers) == 7
+    assert all(np.abs(a - b).max() > 1e-5 for a, b in combinations(answers.values(), 2))
     absent = replace(whole, modalities={"raman": whole.modalities["raman"]}, rows={"raman": whole.rows["raman"]})
-    np.testing.assert_array_equal(model.predict_proba(absent)["disease"], answers[("image",)])
-    with pytest.raises(StudyError, match="12 samples with none of the modalities raman, image: s0, s1, s2, ..."):
-        model.predict_proba(lacking(whole, "raman", "image"))
+    np.testing.assert_array_equal(model.predict_proba(absent)["disease"], answers[("image", "clinical")])
+    with pytest.raises(
+        StudyError, match="12 samples with none of the modalities raman, image, clinical: s0, s1, s2, ..."
+    ):
+        model.predict_proba(lacking(whole, *whole.modalities))
 
 
 @pytest.mark.parametrize("fusion", FUSED, ids=lambda f: f["name"])
@@ -120,20 +140,20 @@ def test_a_network_of_several_modalities_repeats_to_the_byte(make):
 
 def test_rows_of_a_modality_in_another_order_change_nothing(make):
     study = make()
-    order = np.random.default_rng(0).permutation(len(study.modalities["image"]))
-    back = np.argsort(order)
-    moved = replace(
-        study,
-        modalities={**study.modalities, "image": study.modalities["image"].take(order)},
-        rows={**study.rows, "image": RowIndex(study.rows["image"].starts, back[study.rows["image"].rows])},
-    )
+    modalities, rows = dict(study.modalities), dict(study.rows)
+    for name in ("image", "clinical"):
+        order = np.random.default_rng(0).permutation(len(modalities[name]))
+        modalities[name] = modalities[name].take(order)
+        rows[name] = RowIndex(rows[name].starts, np.argsort(order)[rows[name].rows])
+    columns = modalities["clinical"].frame[["sex", "grade", "age"]]
+    moved = replace(study, modalities={**modalities, "clinical": Table(columns)}, rows=rows)
     one, other = fitted(study).predict_proba(study), fitted(moved).predict_proba(moved)
     np.testing.assert_array_equal(one["disease"], other["disease"])
 
 
 def test_bags_of_one_modality_are_pooled_before_the_heads(make):
     study = make(gaps=False)
-    one = {"backbones": {"raman": NETWORK["backbones"]["raman"]}, "preprocessing": {}}
+    one: dict[str, Any] = {"backbones": {"raman": NETWORK["backbones"]["raman"]}, "preprocessing": {}}
     for how in ("mean", "attention"):
         model = fitted(study, bags={"raman": how}, **one)
         assert ("pools.raman.score.weight" in model.network.state_dict()) == (how == "attention")
@@ -151,7 +171,7 @@ def test_pretraining_takes_each_modality_alone(make):
     assert [row["epoch"] for row in model.history] == [-2, -1, 0, 1, 2]
     wanted["augmentation"] = {"image": ["horizontal_flip", "rotation"]}
     model = fitted(study, pretrain=wanted)
-    assert "pretraining leaves out raman: without augmentation there are no two views" in model.notes
+    assert "pretraining leaves out raman, clinical: without augmentation there are no two views" in model.notes
     assert "pretrain/loss" in model.history[0]
 
 
@@ -164,6 +184,7 @@ def test_a_contrastive_encoder_in_two_stages_is_parts_put_together(make):
         "necks": {"image": "self_attention"},
         "heads": {"disease": {"hidden": [8]}},
         "pretrain": {"method": "simclr", "projection": [8, 4], "epochs": 2, "augmentation": {"image": views}},
+        "preprocessing": {"image": NETWORK["preprocessing"]["image"]},
         "freeze": ["image"],
     }
     recipe: Any = build_recipes({"it": NETWORK | changes}, study)["it"]
@@ -210,6 +231,7 @@ def test_tensorboard_holds_losses_metrics_shares_and_probes(make, tmp_path):
     assert {"share/raman", "share/image", "pretrain/raman/loss", "pretrain/image/knn/disease"} <= tags
     shares = [[event.value for event in events.Scalars(f"share/{name}")] for name in ("raman", "image")]
     assert np.shape(shares) == (2, 3)
+    assert "share/clinical" in tags
     assert 0 < np.min(shares) < np.max(shares) <= 1
     assert not {"share/raman", "accuracy/disease"} & set(model.history[-1])
     silent = recipe.fit(study, 0)
@@ -230,12 +252,18 @@ def test_features_of_samples_are_cut_at_a_stage_or_after_the_fusion(make):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"bags": {"ramen": "mean"}}, "'ramen' is none of raman, image"),
+        ({"bags": {"ramen": "mean"}}, "'ramen' is none of raman, image, clinical"),
         ({"freeze": ["imaje"]}, "unknown stage 'imaje'"),
         ({"fusion": {"name": "attention", "width": 6, "heads": 4}}, "a multiple of `heads`, but got 6 and 4"),
         ({"fusion": {"name": "attention", "layers": 0}}, "needs at least one layer, but got 0"),
         ({"fusion": {"name": "concat", "missing": "zero"}}, "unknown way to fill in a missing modality 'zero'"),
         ({"fusion": {"name": "attention", "regions": True}, "neck": "flatten"}, "the neck of raman makes"),
+        ({"augmentation": {"clinical": ["noise"]}}, "the values of a table are not disturbed; leave it out"),
+        ({"preprocessing": {"clinical": {"channels": [["impute"], ["impute"]]}}}, "a table has one list of steps"),
+        (
+            {"backbones": {"clinical": "cnn"}, "preprocessing": {}},
+            "unknown backbone for a table 'cnn'; expected one of mlp, ft_transformer",
+        ),
         ({"fusion": {"name": "attention", "depth": 2}}, "unknown option of fusion 'attention' 'depth'"),
     ],
 )
@@ -258,5 +286,5 @@ def test_options_for_several_modalities_are_refused_for_one(make):
 def test_a_fit_needs_a_row_of_every_modality(make):
     study = make()
     recipe = build_recipes({"it": NETWORK}, study)["it"]
-    with pytest.raises(StudyError, match="no training row of image: leave it out of `backbones`"):
+    with pytest.raises(StudyError, match="no training row of image: leave it out of the recipe"):
         recipe.fit(lacking(study.take(np.flatnonzero(study.present("raman"))), "image"), 0)

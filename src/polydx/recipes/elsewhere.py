@@ -25,7 +25,7 @@ from polydx.recipes.pretrain import load_pretrained, pretrain, pretrain_problems
 from polydx.recipes.protocol import stream_seed
 from polydx.recipes.provenance import Seen, manifest_of, parts_of
 from polydx.recipes.sources import Sources
-from polydx.study import Images, Spectra, Study
+from polydx.study import Images, Spectra, Study, Table
 
 Axes = Mapping[str, NDArray[np.float64] | None]
 """Modality -> axis of its spectra; None for images."""
@@ -190,9 +190,11 @@ def elsewhere_problems(config: NetworkConfig, sources: Sources, axes: Axes, wher
     study = other_study(config, sources)
     found = []
     for name in config.backbones:
-        kind = Images if axes[name] is None else Spectra
-        if not isinstance(study.modalities.get(name), kind) or not study.present(name).all():
-            what = f"study '{study.name}' has not {kind.kind} '{name}' for every sample"
+        kind = "images or table" if axes[name] is None else Spectra.kind
+        alike = isinstance(study.modalities.get(name), Images | Table if axes[name] is None else Spectra)
+        enough = alike and (study.present(name).any() if len(config.backbones) > 1 else study.present(name).all())
+        if not enough:
+            what = f"study '{study.name}' has not {kind} '{name}' for every sample"
             found.append(Problem(f"{where}.study", what))
     if found:
         return found

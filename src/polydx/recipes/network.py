@@ -21,7 +21,14 @@ from polydx.recipes.loading import load_source
 from polydx.recipes.mapping import ClassMapping, fit_mapping, row_weights
 from polydx.recipes.network_checks import network_problems
 from polydx.recipes.network_fitted import FittedNetwork
-from polydx.recipes.network_inputs import axes_after, channel_steps, fit_network_inputs, takes_samples, tensor_rows
+from polydx.recipes.network_inputs import (
+    NetworkInputs,
+    axes_after,
+    channel_steps,
+    fit_network_inputs,
+    takes_samples,
+    tensor_rows,
+)
 from polydx.recipes.network_plan import (
     Plan,
     build_losses,
@@ -129,9 +136,9 @@ class NetworkRecipe:
         tensors, index = inputs.tensors(study)
         rows = tensor_rows(study, tensors, index)
         train, monitor = self._inner(study, rows, index, seed)
-        plan = self._plan(study, rows, source, found, seed)
+        plan = self._plan(study, inputs, rows, source, found, seed)
         network = planned_network(plan)
-        fitted = FittedNetwork(inputs, network, plan, self.threads)
+        fitted = FittedNetwork(inputs, network, plan, self.threads, notes=inputs.notes())
         before = Seen()
         if source is not None and init is not None:
             fitted.notes += load_source(network, source, init, schema)
@@ -162,7 +169,9 @@ class NetworkRecipe:
         else:
             augment = augmentation_of_views(schema, rows, fitted.inputs.known)
             with limited_threads(self.threads):
-                network, _, history, notes = pretrained_network(rows, schema, study.tasks, augment, seed)
+                network, _, history, notes = pretrained_network(
+                    rows, schema, study.tasks, augment, seed, fitted.inputs.fields
+                )
         shared = _shared_parts(fitted.network) + (["heads"] if schema.head == "mapped" else [])
         load_into(fitted.network, network.state_dict(), shared)
         fitted.history += history
@@ -214,7 +223,13 @@ class NetworkRecipe:
         return take_rows(rows, torch.from_numpy(~held_out)), take_rows(rows, torch.from_numpy(held_out))
 
     def _plan(
-        self, study: Study, rows: TensorSet, source: Source | None, elsewhere: FittedNetwork | None, seed: int
+        self,
+        study: Study,
+        inputs: NetworkInputs,
+        rows: TensorSet,
+        source: Source | None,
+        elsewhere: FittedNetwork | None,
+        seed: int,
     ) -> Plan:
         shapes = {name: tuple(rows_of(x).shape[1:]) for name, x in rows.inputs.items()}
         heads = planned_heads(self.schema, study.tasks)
@@ -222,7 +237,7 @@ class NetworkRecipe:
             heads = source_head(source, self.schema)
         elif self.schema.head == "mapped" and elsewhere is not None:
             heads = dict(elsewhere.plan["heads"])
-        return network_plan(self.schema, shapes, heads, seed)
+        return network_plan(self.schema, shapes, heads, seed, inputs.fields)
 
 
 def watching_patients(study: Study, share: float, seed: int) -> Fold:

@@ -16,7 +16,7 @@ from polydx.recipes.elsewhere import elsewhere_problems
 from polydx.recipes.initial import Source, axes_to_take, axis_problems, read_source, source_head
 from polydx.recipes.inputs import input_problems, study_axes
 from polydx.recipes.loading import load_source
-from polydx.recipes.network_inputs import axes_after, channel_steps, network_shape
+from polydx.recipes.network_inputs import axes_after, channel_steps, fields_of, network_shape, trial_table
 from polydx.recipes.network_plan import chain_of, network_plan, planned_heads, planned_network, training_problems
 from polydx.recipes.pretrain import pretrain_problems
 from polydx.recipes.sources import Sources
@@ -39,12 +39,11 @@ def network_problems(config: NetworkConfig, study: Study, where: str, sources: S
 def _input_problems(config: NetworkConfig, study: Study, where: str) -> list[Problem]:
     steps = channel_steps(config)
     most = max(map(len, steps.values()))
-    tables = [name for name in steps if isinstance(study.modalities.get(name), Table)]
-    if tables:
-        what = "holds a table; networks take spectra and images so far"
-        return [Problem(f"{where}.backbones.{name}", f"'{name}' {what}") for name in tables]
     parts = [{name: listed[i] for name, listed in steps.items() if len(listed) > i} for i in range(most)]
-    return list(dict.fromkeys(p for part in parts for p in input_problems(study, part, where)))
+    found = list(dict.fromkeys(p for part in parts for p in input_problems(study, part, where)))
+    tables = [name for name in steps if isinstance(study.modalities.get(name), Table)]
+    what = "the values of a table are not disturbed; leave it out"
+    return found + [Problem(f"{where}.augmentation.{n}", what) for n in tables if config.augmentation.get(n)]
 
 
 def _name_problems(config: NetworkConfig, study: Study, where: str) -> list[Problem]:
@@ -95,7 +94,8 @@ def _build_problems(config: NetworkConfig, study: Study, where: str) -> list[Pro
                 return [Problem(f"{where}.{p.where}", p.what) for p in problems]
         for name, shape in shapes.items():
             sample = torch.randn(4, *shape, generator=torch.Generator().manual_seed(0))
-            chain_of(config.augmentation.get(name, []), shape).fit(sample, axes[name])
+            if len(shape) > 1:
+                chain_of(config.augmentation.get(name, []), shape).fit(sample, axes[name])
         network, shapes = trial_network(config, study, source)
         with torch.inference_mode():
             network({name: torch.zeros(2, *shape) for name, shape in shapes.items()})
@@ -120,13 +120,16 @@ def trial_network(
     heads = planned_heads(config, study.tasks)
     if config.head == "mapped" and source is not None:
         heads = source_head(source, config)
-    return planned_network(network_plan(config, shapes, heads, 0)).eval(), shapes
+    steps = channel_steps(config)
+    tables = [name for name in steps if isinstance(study.modalities[name], Table)]
+    fields = {n: fields_of(trial_table(study, n, steps[n], f"preprocessing.{n}")) for n in tables}
+    return planned_network(network_plan(config, shapes, heads, 0, fields)).eval(), shapes
 
 
 def _shapes(
     config: NetworkConfig, study: Study, onto: Mapping[str, NDArray[np.float64]]
 ) -> tuple[dict[str, tuple[int, ...]], Axes]:
-    """Return modality -> (C, L) or (C, H, W), and modality -> axis of what enters the network."""
+    """Return modality -> (C, L), (C, H, W) or (D,), and modality -> axis of what enters the network."""
     steps, own = channel_steps(config, onto), study_axes(study, config.backbones)
     shapes = {name: network_shape(study, name, listed, f"preprocessing.{name}") for name, listed in steps.items()}
     return shapes, axes_after(steps, own)

@@ -11,14 +11,15 @@ import torch
 from numpy.typing import NDArray
 
 from polydx.config import Channels, NetworkConfig, Step
-from polydx.errors import ConfigError, Problem, StudyError
+from polydx.errors import ConfigError, Problem
 from polydx.models.bags import Bags
 from polydx.preprocessing.image_pipeline import ImagePipeline, build_image_pipeline
 from polydx.preprocessing.pipeline import SpectraPipeline, build_pipeline
+from polydx.preprocessing.table_pipeline import TablePipeline, build_table_pipeline
 from polydx.recipes.inputs import FittedInputs, check_present, fit_inputs
 from polydx.recipes.pictures import shape_of_images
 from polydx.recipes.protocol import State
-from polydx.study import Images, RowIndex, Study
+from polydx.study import Images, RowIndex, Spectra, Study, Table
 from polydx.training.tensors import TensorSet
 
 ChannelSteps = Mapping[str, Sequence[Sequence[Step]]]
@@ -76,6 +77,16 @@ class NetworkInputs:
         return {name: self._levels(name) if name in self._images else axis for name, axis in self.axes.items()}
 
     @property
+    def fields(self) -> dict[str, list[list[int]]]:
+        """Modality that is a table -> [start, stop] of the columns that stand for each value."""
+        tables = {n: p for n, p in self.channels[0].pipelines.items() if isinstance(p, TablePipeline)}
+        return {name: fields_of(pipeline) for name, pipeline in tables.items()}
+
+    def notes(self) -> list[str]:
+        """Return what the fit of the preprocessing left out, one sentence each."""
+        return list(dict.fromkeys(note for part in self.channels for note in part.notes()))
+
+    @property
     def _images(self) -> list[str]:
         return [n for n, pipeline in self.channels[0].pipelines.items() if isinstance(pipeline, ImagePipeline)]
 
@@ -87,8 +98,8 @@ class NetworkInputs:
     def tensors(self, study: Study) -> tuple[dict[str, torch.Tensor | Bags], RowIndex]:
         """Return what the network takes of a study, and which sample each of its rows is of.
 
-        Modality -> (n, C, L) or (n, C, H, W), rows in the order of the samples; by sample, bags of such rows, and then
-        a sample is one row. A modality of which the study has no row is left out.
+        Modality -> (n, C, L), (n, C, H, W) or (n, D), rows in the order of the samples; by sample, bags of such rows,
+        and then a sample is one row. A modality of which the study has no row is left out.
 
         Raises:
             AxisError: the study is on another axis than the training rows.
@@ -108,6 +119,8 @@ class NetworkInputs:
         """Return the pipelines of a modality as channels of one array; images may bring several channels each."""
         if name in self._images:
             return np.concatenate(listed, axis=1) if len(listed) > 1 else listed[0]
+        if isinstance(self.channels[0].pipelines[name], TablePipeline):
+            return listed[0].astype(np.float32)
         return np.stack([scale(values) for scale, values in zip(self.scales[name], listed, strict=True)], axis=1)
 
     def state(self) -> State:
@@ -151,16 +164,13 @@ def fit_network_inputs(
     Raises:
         StudyError: a modality has no row to fit on.
     """
-    empty = [name for name in steps if not len(study.modalities[name])]
-    if empty:
-        raise StudyError(f"no training row of {', '.join(empty)}: leave it out of `backbones`, or use another split")
     most = max(map(len, steps.values()))
     parts = tuple(
         fit_inputs(study, {name: listed[i] for name, listed in steps.items() if len(listed) > i}) for i in range(most)
     )
     kept = dict(scales or {})
-    # Images are on one scale already, and reading them twice takes its time.
-    kept |= {name: [AS_IT_IS] * len(steps[name]) for name in steps if isinstance(study.modalities[name], Images)}
+    # Images are on one scale already, and reading them twice takes its time; tables have a step for theirs.
+    kept |= {n: [AS_IT_IS] * len(steps[n]) for n in steps if not isinstance(study.modalities[n], Spectra)}
     spectra = tuple(FittedInputs({n: p for n, p in part.pipelines.items() if n not in kept}) for part in parts)
     arrays = instances(spectra, study)
     fitted = kept | {name: [_scale_of(values) for values in listed] for name, listed in arrays.items()}
@@ -245,11 +255,13 @@ def axes_after(
 
 
 def network_shape(study: Study, name: str, steps: Sequence[Sequence[Step]], where: str) -> tuple[int, ...]:
-    """Return (C, L) of spectra, or (C, H, W) of images, as these pipelines will give them to a network.
+    """Return (C, L) of spectra, (C, H, W) of images, or (D,) of a table, as these pipelines give them to a network.
 
     Raises:
-        ConfigError: pipelines that do not go together, or images that become features.
+        ConfigError: pipelines that do not go together, images that become features, or channels of a table.
     """
+    if isinstance(study.modalities[name], Table):
+        return (trial_table(study, name, steps, where).width,)
     if not isinstance(study.modalities[name], Images):
         axis = study.spectra(name).axis
         pipelines = channel_pipelines(steps, axis, where)
@@ -264,6 +276,24 @@ def network_shape(study: Study, name: str, steps: Sequence[Sequence[Step]], wher
         what = f"channel 0 has {sizes[0]} pixels, channel {other} {sizes[1]}; channels need the same"
         raise ConfigError("channels of different sizes", [Problem(where, what)])
     return (sum(shape[0] for shape in shapes), *shapes[0][1:])
+
+
+def trial_table(study: Study, name: str, steps: Sequence[Sequence[Step]], where: str) -> TablePipeline:
+    """Return the pipeline of a table, fitted on all rows of a study, to know what will come out.
+
+    Raises:
+        ConfigError: the table has channels.
+    """
+    table = study.modalities[name]
+    if len(steps) != 1 or not isinstance(table, Table):
+        what = "a table has one list of steps; `channels` are for spectra and images"
+        raise ConfigError("channels of a table", [Problem(where, what)])
+    return build_table_pipeline(steps[0]).fit(table.frame)
+
+
+def fields_of(pipeline: TablePipeline) -> list[list[int]]:
+    """Return [start, stop] of the columns that stand for each value of a table."""
+    return [[found.start, found.stop] for found in pipeline.fields]
 
 
 def columns_out(pipeline: SpectraPipeline, points: int) -> int:

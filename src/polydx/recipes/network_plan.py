@@ -43,15 +43,20 @@ Maker = Callable[[Task, Weights], Loss]
 
 
 def network_plan(
-    config: NetworkConfig, shapes: Mapping[str, tuple[int, ...]], heads: Mapping[str, Mapping[str, Any]], seed: int
+    config: NetworkConfig,
+    shapes: Mapping[str, tuple[int, ...]],
+    heads: Mapping[str, Mapping[str, Any]],
+    seed: int,
+    fields: Mapping[str, Sequence[Sequence[int]]] | None = None,
 ) -> Plan:
     """Return the architecture as JSON can hold it.
 
     Args:
         config: of the recipe.
-        shapes: modality -> (C, L) or (C, H, W).
+        shapes: modality -> (C, L), (C, H, W) or (D,).
         heads: task -> keyword arguments of `Head`.
         seed: of the weights.
+        fields: modality that is a table -> (start, stop) of the columns that stand for each value.
     """
     necks = {name: config.necks.get(name, config.neck) for name in config.backbones}
     return {
@@ -61,6 +66,7 @@ def network_plan(
         "heads": {task: dict(options) for task, options in heads.items()},
         "fusion": {"name": config.fusion.name, **config.fusion.options},
         "bags": dict(config.bags),
+        "fields": {name: [list(pair) for pair in found] for name, found in (fields or {}).items()},
         "seed": seed,
     }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -64,7 +64,7 @@ def pretrain(study: Study, config: NetworkConfig, seed: int, threads: int = 1) -
     rows = tensor_rows(study, tensors, index)
     augment = fit_augmentation(views_of(wanted, config), rows.inputs, inputs.known)
     with limited_threads(threads):
-        network, plan, history, notes = pretrained_network(rows, config, study.tasks, augment, seed)
+        network, plan, history, notes = pretrained_network(rows, config, study.tasks, augment, seed, inputs.fields)
     before = Seen() if config.init is None else read_source(config.init, config).seen
     manifest = manifest_of(wanted.method, study, config.backbones, before)
     return FittedNetwork(inputs, network, plan, threads, {}, history, notes, manifest=manifest)
@@ -112,6 +112,7 @@ def pretrained_network(
     tasks: Mapping[str, Task],
     augment: Mapping[str, Augment],
     seed: int,
+    fields: Mapping[str, Sequence[Sequence[int]]] | None = None,
 ) -> tuple[Network, Plan, list[dict[str, float]], list[str]]:
     """Return a network pretrained on `rows`, its plan, the history and notes.
 
@@ -122,7 +123,7 @@ def pretrained_network(
     supervised = wanted.method == "supervised"
     shapes = {name: tuple(rows_of(x).shape[1:]) for name, x in rows.inputs.items()}
     heads = {name: {"classes": len(task.classes)} for name, task in chosen.items()} if supervised else {}
-    plan = network_plan(config, shapes, heads, seed)
+    plan = network_plan(config, shapes, heads, seed, fields)
     network = planned_network(plan)
     notes = [] if config.init is None else load_source(network, read_source(config.init, config), config.init, config)
     options = training_options(wanted, config.training)
