@@ -14,6 +14,7 @@ from polydx.preprocessing.images import (
     CentreCrop,
     ColourHistogram,
     Letterbox,
+    LocalBinaryPatterns,
     MaskRegion,
     Normalise,
     Rescale,
@@ -84,6 +85,7 @@ def test_steps_refuse_wrong_parameters_and_work_unfitted_on_nothing(images, name
         (Rescale(low=2.0, high=1.0), "expected more than low"),
         (Normalise("test"), "Normalise.constants"),
         (ColourHistogram(bins=1), "ColourHistogram.bins"),
+        (LocalBinaryPatterns(radius=0), "LocalBinaryPatterns.radius"),
         (CLAHE(clip=0.5), "CLAHE.clip"),
         (StainNormalise(percentile=60.0), "StainNormalise.percentile"),
         (MaskRegion(left=0.5, right=0.2), "expected more than left"),
@@ -102,6 +104,7 @@ def test_wrong_parameters_are_named(images, step, told):
         (Normalise("imagenet"), (20, 26, 1), "for 3 channels, found 1"),
         (ColourHistogram(space="hsv"), (20, 26, 1), "those of 3 channels, found 1"),
         (ColourHistogram(bins=64, joint=True), (20, 26, 3), "262144 features are too many"),
+        (LocalBinaryPatterns(radius=9, grid=3), (20, 26, 3), "20 x 26 pixels are too small: expected at least 21"),
         (CLAHE(), (20, 26, 4), "takes grey or RGB images, found 4 channels"),
         (CLAHE(tiles=50), (20, 26, 3), "50 tiles a side do not fit into 20 x 26 pixels"),
         (StainNormalise(), (20, 26, 1), "takes RGB images, found 1 channels"),
@@ -223,6 +226,38 @@ def test_a_histogram_counts_as_numpy_does(images, joint):
             else np.concatenate([np.histogram(pixels[:, c], bins=4, range=(0, 1))[0] for c in range(3)])
         )
         np.testing.assert_allclose(own, expected / len(pixels), atol=1e-6)
+
+
+@pytest.mark.parametrize(("radius", "grid"), [(1, 1), (2, 1), (1, 3)])
+def test_local_patterns_are_counted_as_a_plain_loop_does(images, radius, grid):
+    found = LocalBinaryPatterns(radius=radius, grid=grid).fit_transform(images)
+    around = [(-1, -1), (-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1)]
+    image = images[0].astype(np.float32)
+    height, width = image.shape[0] - 2 * radius, image.shape[1] - 2 * radius
+    labels = np.empty((height, width, 3), dtype=int)
+    for y, x, c in np.ndindex(labels.shape):
+        bits = [
+            image[y + radius + radius * dy, x + radius + radius * dx, c] >= image[y + radius, x + radius, c]
+            for dy, dx in around
+        ]
+        changes = sum(bits[i] != bits[i - 1] for i in range(8))
+        labels[y, x, c] = sum(bits) if changes <= 2 else 9
+    expected = [
+        (labels[np.ix_(rows, columns, [c])] == pattern).mean()
+        for rows in np.array_split(np.arange(height), grid)
+        for columns in np.array_split(np.arange(width), grid)
+        for c in range(3)
+        for pattern in range(10)
+    ]
+    np.testing.assert_allclose(found[0], expected, atol=1e-6)
+
+
+def test_local_patterns_do_not_change_with_brightness_contrast_or_a_quarter_turn(rng):
+    images = rng.random((2, 12, 12, 1)).astype(np.float32)
+    step = LocalBinaryPatterns().fit(images)
+    expected = step.transform(images)
+    np.testing.assert_array_equal(step.transform(images * 0.5 + 0.25), expected)
+    np.testing.assert_allclose(step.transform(np.rot90(images, axes=(1, 2))), expected, atol=1e-6)
 
 
 def test_hue_saturation_and_value_are_those_of_colorsys(rng):

@@ -203,7 +203,7 @@ def build_image_pipeline(steps: Iterable[Described]) -> ImagePipeline:
     problems += [
         Problem(after, f"stands after {name}, which leaves features, no image")
         for (name, _), (after, _) in pairwise(named)
-        if name == "colour_histogram"
+        if name in STEPS and STEPS[name].makes_features
     ]
     if problems:
         raise ConfigError(f"{counted(len(problems), 'problem')} in the preprocessing of images", problems)

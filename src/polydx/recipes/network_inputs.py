@@ -268,7 +268,7 @@ def network_shape(study: Study, name: str, steps: Sequence[Sequence[Step]], wher
         return (len(pipelines), columns_out(pipelines[0], len(axis)))
     shapes = [shape_of_images(study, name, build_image_pipeline(listed)) for listed in steps]
     if any(len(shape) == 1 for shape in shapes):
-        what = "`colour_histogram` leaves features, no images: a network takes images, a classical model features"
+        what = "the last step leaves features, no images: a network takes images, a classical model features"
         raise ConfigError("a network cannot take features of images", [Problem(where, what)])
     other = next((i for i, shape in enumerate(shapes) if shape[1:] != shapes[0][1:]), 0)
     if other:

@@ -13,6 +13,7 @@ from polydx.preprocessing.images.geometry import CentreCrop, Letterbox, Resize
 from polydx.preprocessing.images.histogram import ColourHistogram
 from polydx.preprocessing.images.region import MaskRegion
 from polydx.preprocessing.images.stain import StainNormalise
+from polydx.preprocessing.images.texture import LocalBinaryPatterns
 
 STEPS: dict[str, type[ImageStep]] = {
     "resize": Resize,
@@ -26,6 +27,7 @@ STEPS: dict[str, type[ImageStep]] = {
     "stain_normalise": StainNormalise,
     "mask_region": MaskRegion,
     "colour_histogram": ColourHistogram,
+    "local_binary_patterns": LocalBinaryPatterns,
 }
 
 __all__ = [
@@ -35,6 +37,7 @@ __all__ = [
     "ColourHistogram",
     "ImageStep",
     "Letterbox",
+    "LocalBinaryPatterns",
     "MaskRegion",
     "Normalise",
     "Rescale",

@@ -40,6 +40,8 @@ class ImageStep(Parameters):
     """Names of the arrays that `fit` learns; with the parameters they are the whole state of a step."""
     in_range: ClassVar[bool] = False
     """Whether the step takes pixels from 0 to 1 only."""
+    makes_features: ClassVar[bool] = False
+    """Whether what comes out are features (B, D), no images."""
     ready: bool = False
     """Whether it is fitted."""
 

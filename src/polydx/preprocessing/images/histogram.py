@@ -23,6 +23,7 @@ class ColourHistogram(ImageStep):
     """
 
     in_range = True
+    makes_features = True
 
     def __init__(
         self, bins: Annotated[int, Field(ge=2, le=256)] = 8, space: Literal["rgb", "hsv"] = "rgb", joint: bool = False
