@@ -138,7 +138,7 @@ def test_a_member_that_only_knows_its_own_training_rows_gets_no_weight(make_stud
     honest = build_recipes({"a": LOGISTIC}, study)["a"]
     recipe = EnsembleRecipe("both", {}, {"memory": Memoriser(), "a": honest}, "stacking")
     fitted = recipe.fit(study, 0)
-    weights = fitted.stackers["disease"].estimator.coef_[0]
+    weights = fitted.stackers["disease"].model.estimator.coef_[0]
     np.testing.assert_allclose(weights[:2], 0, atol=0.01)  # the solver stops short of the optimum
     assert np.abs(weights[2:]).min() > 0.1
 

@@ -39,6 +39,19 @@ class StandIn:
     mean: NDArray[np.float64]
     gaps: bool
 
+    @classmethod
+    def of(cls, values: NDArray[np.float64], present: NDArray[np.bool_]) -> StandIn:
+        """Return what stands in for (N, D) values where (N,) `present` is False; at least one sample has them."""
+        return cls(values[present].mean(axis=0), not present.all())
+
+    def fill(self, values: NDArray[np.float64], present: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Return (N, D) with the mean where a sample lacks the values."""
+        return np.where(present[:, None], values, self.mean)
+
+    def told(self, present: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Return (N, 1): 1 where a sample has the values, or where no training sample lacked them; else 0."""
+        return (present | (not self.gaps)).astype(np.float64)[:, None]
+
 
 @dataclass(frozen=True)
 class FittedInputs:
@@ -78,9 +91,7 @@ class FittedInputs:
         pooled = _pooled(study, self.rows(study))
         if len(self.pipelines) == 1:
             return next(iter(pooled.values())).astype(np.float64, copy=False)
-        blocks = [_stood_in(pooled.get(name), self.stand_ins[name], len(study)) for name in self.pipelines]
-        told = [_has(study, name, self.stand_ins[name]) for name in self.pipelines]
-        return np.hstack([*blocks, *told]).astype(np.float64, copy=False)
+        return _side_by_side(study, pooled, self.stand_ins)
 
     def unseen(self, study: Study) -> list[str]:
         """Return a sentence for each column of a table with categories that training rows do not know."""
@@ -142,13 +153,8 @@ def fit_features(
         return inputs, inputs.features(study)
     check_present(study, tuple(steps))
     pooled = _pooled(study, inputs.rows(study))
-    stand_ins = {
-        name: StandIn(values[study.present(name)].mean(axis=0), not study.present(name).all())
-        for name, values in pooled.items()
-    }
-    blocks = [_stood_in(pooled[name], stand_ins[name], len(study)) for name in steps]
-    told = [_has(study, name, stand_ins[name]) for name in steps]
-    return FittedInputs(inputs.pipelines, stand_ins), np.hstack([*blocks, *told]).astype(np.float64, copy=False)
+    stand_ins = {name: StandIn.of(pooled[name], study.present(name)) for name in steps}
+    return FittedInputs(inputs.pipelines, stand_ins), _side_by_side(study, pooled, stand_ins)
 
 
 def fit_inputs(study: Study, steps: StepsByModality, codes: NDArray[np.int64] | None = None) -> FittedInputs:
@@ -183,14 +189,19 @@ def _fit_pipeline(study: Study, name: str, steps: Sequence[Step], codes: NDArray
     return pipeline.fit(spectra.values[index.rows][labels >= 0], labels[labels >= 0])
 
 
+def has_any(study: Study, names: Sequence[str]) -> NDArray[np.bool_]:
+    """Return (N,) whether a sample has any of the modalities; those that the study does not hold no sample has."""
+    there = [study.present(name) for name in names if name in study.modalities]
+    return np.any(there, axis=0) if there else np.zeros(len(study), dtype=bool)
+
+
 def check_present(study: Study, names: Sequence[str]) -> None:
     """Refuse samples that have none of the modalities.
 
     Raises:
         StudyError: naming how many, and the first of them.
     """
-    there = [study.present(name) for name in names if name in study.modalities]
-    lacking = study.ids[~np.any(there, axis=0)] if there else study.ids
+    lacking = study.ids[~has_any(study, names)]
     if len(lacking):
         told = ", ".join(map(str, lacking[:3])) + (", ..." if len(lacking) > 3 else "")
         which = f"none of the modalities {', '.join(names)}" if len(names) > 1 else f"no '{names[0]}'"
@@ -202,19 +213,15 @@ def _pooled(study: Study, rows: Mapping[str, NDArray[Any]]) -> dict[str, NDArray
     return {name: pool_mean(values.reshape(len(values), -1), study.rows[name]) for name, values in rows.items()}
 
 
-def _stood_in(values: NDArray[np.float64] | None, found: StandIn, samples: int) -> NDArray[np.float64]:
-    """Return (N, D) with the mean where a sample lacks the modality."""
-    if values is None:
-        return np.tile(found.mean, (samples, 1))
-    return np.where(np.isnan(values).all(axis=1, keepdims=True), found.mean, values)
-
-
-def _has(study: Study, name: str, found: StandIn) -> NDArray[np.float64]:
-    """Return (N, 1): 1 where the sample has the modality, or where no training sample lacked it."""
-    if not found.gaps:
-        return np.ones((len(study), 1))
-    present = study.present(name) if name in study.modalities else np.zeros(len(study), dtype=bool)
-    return present.astype(np.float64)[:, None]
+def _side_by_side(
+    study: Study, pooled: Mapping[str, NDArray[np.float64]], stand_ins: Mapping[str, StandIn]
+) -> NDArray[np.float64]:
+    """Return (N, D): the modalities' features with stand-ins where a sample lacks one, then what it has."""
+    present = {name: has_any(study, [name]) for name in stand_ins}
+    nothing = {name: np.full((len(study), len(found.mean)), np.nan) for name, found in stand_ins.items()}
+    blocks = [found.fill(pooled.get(name, nothing[name]), present[name]) for name, found in stand_ins.items()]
+    told = [found.told(present[name]) for name, found in stand_ins.items()]
+    return np.hstack([*blocks, *told]).astype(np.float64, copy=False)
 
 
 def pool_mean(values: NDArray[np.float64], index: RowIndex) -> NDArray[np.float64]:

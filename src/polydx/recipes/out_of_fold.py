@@ -7,6 +7,7 @@ from typing import Protocol, TypeAlias
 
 import numpy as np
 
+from polydx.recipes.inputs import has_any
 from polydx.recipes.protocol import Probabilities
 from polydx.splits import Fold, joint_codes, stratified_group_k_fold
 from polydx.study import UNLABELLED, Study
@@ -25,7 +26,9 @@ class Predictor(Protocol):
 Fit: TypeAlias = Callable[[Study, int], Predictor]
 
 
-def out_of_fold(fit: Fit, study: Study, folds: Sequence[Fold], seed: int) -> Probabilities:
+def out_of_fold(
+    fit: Fit, study: Study, folds: Sequence[Fold], seed: int, modalities: Sequence[str] | None = None
+) -> Probabilities:
     """Return {task: (N, K)} probabilities of the rows of `study`, each from a fit without its patient.
 
     NaN where a row is in no fold, and in a fold whose training side lacks a class of the task: what such a fit says
@@ -36,14 +39,19 @@ def out_of_fold(fit: Fit, study: Study, folds: Sequence[Fold], seed: int) -> Pro
         study: training rows.
         folds: of whole patients.
         seed: of every fit.
+        modalities: of the recipe, where rows may have none of them; those take no part, and get NaN.
     """
     found = {name: np.full((len(study), len(task.classes)), np.nan) for name, task in study.tasks.items()}
-    codes = {name: study.label_codes(name) for name in study.tasks}
+    there = np.ones(len(study), dtype=bool) if modalities is None else has_any(study, modalities)
+    codes = {name: np.where(there, study.label_codes(name), UNLABELLED) for name in study.tasks}
     for fold in folds:
-        told = fit(study.take(fold.train), seed).predict_proba(study.take(fold.test))
+        train, test = fold.train[there[fold.train]], fold.test[there[fold.test]]
+        if len(train) == 0 or len(test) == 0:
+            continue
+        told = fit(study.take(train), seed).predict_proba(study.take(test))
         for name, own in codes.items():
-            if set(own[own != UNLABELLED]) <= set(own[fold.train]):
-                found[name][fold.test] = told[name]
+            if set(own[own != UNLABELLED]) <= set(own[train]):
+                found[name][test] = told[name]
     return found
 
 

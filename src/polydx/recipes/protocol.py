@@ -72,3 +72,9 @@ def stream_seed(seed: int, recipe: str, fold: int) -> int:
     """Return the seed of one fit: a function of seed, recipe and fold, never of the order of execution."""
     name = list(recipe.encode())
     return int(np.random.SeedSequence([seed, fold, *name]).generate_state(1)[0])
+
+
+def remarks(fitted: Fitted, study: Study) -> list[str]:
+    """Return what a fit has to say of a study it is to answer for, such as categories it does not know."""
+    say = getattr(fitted, "remarks", None)
+    return [] if say is None else list(say(study))

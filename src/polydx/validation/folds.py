@@ -17,7 +17,7 @@ import pandas as pd
 from polydx import __version__
 from polydx.errors import PolydxError, ReadError, StudyError
 from polydx.io.atomic import replacing
-from polydx.recipes.protocol import Fitted, Recipe, stream_seed
+from polydx.recipes.protocol import Fitted, Recipe, remarks, stream_seed
 from polydx.splits import Fold
 from polydx.study import Study
 from polydx.validation.environment import package_versions
@@ -153,7 +153,8 @@ def run_job(job: Job, train: Study, test: Study, folder: Path | None) -> Outcome
         seconds = {"fit": between - start, "predict": time.perf_counter() - between}
         also, notes = _without_modalities(job, fitted, test)
     nobody = [] if len(tested) else [f"no test sample has any of {', '.join(job.recipe.modalities)}: none is predicted"]
-    outcome = Outcome(frame, seconds, fitted.history, [*fitted.notes, *nobody, *notes], also=also)
+    told = [*fitted.notes, *remarks(fitted, test), *nobody, *notes]
+    outcome = Outcome(frame, seconds, fitted.history, told, also=also)
     if folder is not None:
         _keep(job, fitted, outcome, folder)
     return outcome
