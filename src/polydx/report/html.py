@@ -14,11 +14,12 @@ from polydx.report.sections.compared import compared_with_what
 from polydx.report.sections.done import what_was_done
 from polydx.report.sections.fails import where_does_it_fail
 from polydx.report.sections.good import how_good
+from polydx.report.sections.modalities import which_modalities
 from polydx.report.style import inline
 from polydx.report.view import View
 from polydx.validation.run_folder import Run
 
-SECTIONS = (how_good, compared_with_what, can_i_believe_it, where_does_it_fail, what_was_done)
+SECTIONS = (how_good, compared_with_what, can_i_believe_it, where_does_it_fail, what_was_done, which_modalities)
 TEMPLATE = "template.html.j2"
 
 
@@ -37,7 +38,7 @@ def write_report(run: Run) -> Path:
         PolydxError: the predictions table is not what it should be.
     """
     view = View(run)
-    sections, pictures = numbered([section(view) for section in SECTIONS])
+    sections, pictures = numbered([found for section in SECTIONS if (found := section(view)) is not None])
     write_figures(run.folder / "figures", pictures)
     page = render(
         title=f"{run.study['name']}: report of a polydx run",

@@ -1,1 +1,1 @@
-"""The five questions a report answers, one module each: run in, blocks out."""
+"""The questions a report answers, one module each: run in, blocks out."""

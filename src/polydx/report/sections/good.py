@@ -15,6 +15,7 @@ from polydx.validation.metrics import METRICS, PER_CLASS, TOP_K
 
 TWO_CLASS = ("auroc", "accuracy", "balanced_accuracy", "sensitivity", "specificity")
 MULTI_CLASS = ("auroc", "accuracy", "balanced_accuracy", "specificity", "f1")
+DECIDED = ("accuracy", "sensitivity", "specificity", "ppv", "npv")
 WITHIN = "mean_within_patient_accuracy"
 FEW_PATIENTS, FEW_OF_A_CLASS = 50, 20
 
@@ -101,6 +102,7 @@ def _level_tables(view: View, task: str, level: str) -> list[Block]:
         blocks.append(Notice("warning", f"Few patients for {task} ({told}): read the intervals, not the estimates."))
     blocks.append(_main_table(view, task, level, recipes, first))
     blocks += answers_fewer(view, task, level, recipes)
+    blocks += _at_operating_point(view, task, level, recipes)
     blocks.append(
         Details(f"All metrics, {level} level, with the interval method", [_all_metrics(view, task, level, recipes)])
     )
@@ -147,6 +149,27 @@ def _main_table(view: View, task: str, level: str, recipes: list[str], first: di
         f"{averaged}"
     )
     return Table(caption, head, rows, list(notes))
+
+
+def _at_operating_point(view: View, task: str, level: str, recipes: list[str]) -> list[Block]:
+    """Return what two-class recipes decide at the thresholds that were fitted for them on inner patients."""
+    cuts = view.run.predictions.loc[view.run.predictions["task"] == task, ["recipe", "threshold"]].dropna()
+    fitted = [recipe for recipe in recipes if recipe in set(cuts["recipe"])]
+    if not fitted:
+        return []
+    notes: dict[str, None] = {}
+    rows: list[list[str | Cell]] = []
+    for recipe in fitted:
+        found = view.figures(recipe, task, level) or {}
+        own = cuts.loc[cuts["recipe"] == recipe, "threshold"]
+        low, high = number(own.min(), 2), number(own.max(), 2)
+        cells = [metric_cell(found[m], notes, where_of(recipe, m)) for m in DECIDED]
+        rows.append([recipe, low if low == high else f"{low} to {high}", *cells])
+    caption = (
+        f"{task}, {level} level, at the operating point: decisions at thresholds chosen on inner patients, fold by"
+        " fold; estimate with 95 % interval."
+    )
+    return [Table(caption, ["recipe", "threshold", *map(metric_name, DECIDED)], rows, list(notes))]
 
 
 def _declared(view: View, recipe: str, task: str, level: str, metric: str) -> bool:
