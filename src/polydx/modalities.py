@@ -5,8 +5,8 @@ Shapes: `N` samples, `n` rows of a modality, `L` points of the wavenumber axis.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeAlias
 
@@ -108,11 +108,14 @@ class Table:
     """Rows of typed columns (clinical values).
 
     Attributes:
-        frame: one row a visit or patient; missing values are NaN / None.
+        frame: one row a visit or patient; missing values are NaN / None. A column's dtype is its kind: float64 holds
+            numbers, an ordered Categorical levels, objects of text categories.
+        units: column -> unit, of the numbers that have one.
     """
 
     kind: ClassVar[str] = "table"
     frame: pd.DataFrame
+    units: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -120,12 +123,13 @@ class Table:
 
     def take(self, rows: IntArray) -> Table:
         """Return the given rows, in that order."""
-        return Table(self.frame.iloc[rows].reset_index(drop=True))
+        return Table(self.frame.iloc[rows].reset_index(drop=True), self.units)
 
     def problems(self, name: str) -> list[Problem]:
         """Return what is wrong with the columns."""
-        repeated = self.frame.columns[self.frame.columns.duplicated()]
-        return [Problem(f"modality '{name}'", f"column '{c}' stands twice") for c in repeated]
+        where, columns = f"modality '{name}'", self.frame.columns
+        found = [Problem(where, f"column '{c}' stands twice") for c in columns[columns.duplicated()]]
+        return found + [Problem(where, f"a unit of '{c}', which is no column") for c in self.units if c not in columns]
 
     def content(self, row: int) -> bytes:
         """Return the bytes that identify the measurement of a row, whatever its name."""

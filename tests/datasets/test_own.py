@@ -246,7 +246,10 @@ def test_clinical_values_may_stand_in_the_samples_table(folder):
 def test_text_in_a_column_of_numbers_is_told_by_row(folder):
     (folder / "people.csv").write_text("patient,age\nP1,50\nP2,sixty\n")
     clinical = {"kind": "table", "file": "people.csv", "columns": {"age": "number"}}
-    assert "age is 'sixty', expected a number" in refused(folder, modalities={"clinical": clinical})["people.csv row 3"]
+    assert (
+        "age is 'sixty'; expected a number, or nothing if unknown"
+        in refused(folder, modalities={"clinical": clinical})["people.csv row 3"]
+    )
 
 
 @pytest.mark.parametrize(

@@ -37,9 +37,9 @@ from polydx.config.study import (
     ModalityConfig,
     SpectraConfig,
     StudyConfig,
-    TableConfig,
     TaskConfig,
 )
+from polydx.config.tables import ColumnConfig, TableConfig
 from polydx.config.validation import MetricName, MissingConfig, PrimaryConfig, SplitName, ValidationConfig
 from polydx.config.variants import merge_patch
 from polydx.config.whole import Config, VariantConfig
@@ -49,6 +49,7 @@ __all__ = [
     "IMAGENET",
     "Channels",
     "ClassicalConfig",
+    "ColumnConfig",
     "Config",
     "CutConfig",
     "EnsembleConfig",

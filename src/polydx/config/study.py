@@ -12,6 +12,7 @@ from pydantic import (
 )
 
 from polydx.config.base import Strict
+from polydx.config.tables import TableConfig
 
 
 class SpectraConfig(Strict):
@@ -30,6 +31,7 @@ class SpectraConfig(Strict):
     by: Literal["patient", "sample"] = "sample"
     rows: Literal["pooled", "samples"] = "pooled"
     axis: Literal["overlap", "refuse"] = "overlap"
+    copy_of: str | None = None
 
     @model_validator(mode="after")
     def _one_source(self) -> SpectraConfig:
@@ -51,6 +53,7 @@ class ImagesConfig(Strict):
     column: str
     rows: Literal["pooled", "samples"] = "pooled"
     window: Literal["file"] | tuple[float, float] | None = None
+    copy_of: str | None = None
 
     @field_validator("window")
     @classmethod
@@ -58,15 +61,6 @@ class ImagesConfig(Strict):
         if isinstance(found, tuple) and not found[1] >= 1:
             raise ValueError("a window is [centre, width] with a width of at least 1, such as [40, 400]")
         return found
-
-
-class TableConfig(Strict):
-    """Typed columns of a table, joined by patient or sample."""
-
-    kind: Literal["table"]
-    file: Path | None = None
-    by: Literal["patient", "sample"] = "patient"
-    columns: dict[str, Literal["number", "category"]] = Field(min_length=1)
 
 
 ModalityConfig: TypeAlias = Annotated[SpectraConfig | ImagesConfig | TableConfig, Field(discriminator="kind")]
@@ -122,6 +116,12 @@ class StudyConfig(Strict):
             raise ValueError("give either `dataset: NAME` (a named study) or `samples: FILE` (your own table)")
         if self.samples is not None and not (self.modalities and self.tasks):
             raise ValueError("your own samples need `modalities:` and `tasks:`")
+        for name, modality in self.modalities.items():
+            original = getattr(modality, "copy_of", None)
+            if original is not None and (
+                original == name or getattr(self.modalities.get(original), "kind", None) != modality.kind
+            ):
+                raise ValueError(f"`copy_of` of '{name}' names another modality of {modality.kind}, found '{original}'")
         if self.dataset is not None and (self.modalities or self.tasks):
             raise ValueError("a named dataset brings its own modalities and tasks; leave them out")
         if self.dataset is not None and (self.patient_column, self.sample_column) != ("patient", "sample"):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from polydx.config import StudyConfig, TaskConfig
 from polydx.datasets.grouping import regroup
+from polydx.datasets.own_copies import without_copies
 from polydx.datasets.own_modalities import read_modality
 from polydx.datasets.own_reading import Reading, label_text, open_reading, same_number, totals_rows, unknown_labels
 from polydx.errors import Problem, StudyError, counted
@@ -57,6 +58,9 @@ def load_own(config: StudyConfig, base: Path) -> Study:
         unit=config.unit,
         notes=tuple(reading.notes),
     )
+    for name, wanted in config.modalities.items():
+        if (original := getattr(wanted, "copy_of", None)) is not None:
+            study = without_copies(study, name, original)
     study = one_sample_a_row(study, spread[0]) if spread else study
     return regroup(study, config.group) if config.group is not None else study
 

@@ -12,14 +12,15 @@ from numpy.typing import NDArray
 
 from polydx.config import ImagesConfig, ModalityConfig, SpectraConfig, TableConfig
 from polydx.datasets.axes import same_axis, usual_axis
-from polydx.datasets.own_reading import Reading, column_hint, row_of, told
+from polydx.datasets.own_joining import joined
+from polydx.datasets.own_reading import Reading, told
+from polydx.datasets.own_tables import read_own_table
 from polydx.errors import AxisError, PolydxError, Problem, counted
 from polydx.io.files import as_stored
 from polydx.io.images import count_frames
 from polydx.io.spectra import read_spectra, read_spectra_table
-from polydx.io.tables import read_table
 from polydx.preprocessing.spectra import common_axis, resample_onto
-from polydx.study import Images, Modality, RowIndex, Spectra, Table
+from polydx.study import Images, Modality, RowIndex, Spectra
 
 Members = Sequence[Sequence[int]]
 LEAST_SHARED = 0.5
@@ -41,7 +42,7 @@ def read_modality(
         members: for each sample, the rows of the samples table it was made of.
     """
     if isinstance(wanted, TableConfig):
-        return _table(reading, name, wanted, samples, members)
+        return read_own_table(reading, name, wanted, samples, members)
     if isinstance(wanted, SpectraConfig) and wanted.column is None:
         return _wide(reading, name, wanted, samples, members)
     if not reading.has_column(wanted.column or "", f"modality '{name}'"):
@@ -182,99 +183,8 @@ def _wide(
         except PolydxError as error:
             reading.problems += [Problem(f"modality '{name}': {path.name}", what) for what in told(error)]
             return None
-        joined = _joined(reading, name, wanted.by, wide.columns, path.name, samples)
-        if joined is None:
+        found = joined(reading, name, wanted.by, wide.columns, path.name, samples)
+        if found is None:
             return None
-        owned = joined
+        owned = found
     return Spectra(wide.values.astype(np.float32), wide.axis), RowIndex.from_lists(owned)
-
-
-def _table(
-    reading: Reading, name: str, wanted: TableConfig, samples: pd.DataFrame, members: Members
-) -> tuple[Table, RowIndex] | None:
-    frame, file = reading.table, reading.file.name
-    if wanted.file is not None:
-        path = reading.base / wanted.file
-        try:
-            frame, file = read_table(path, text=[reading.key(wanted.by), wanted.by]), path.name
-        except PolydxError as error:
-            reading.problems += [Problem(f"modality '{name}': {path.name}", what) for what in told(error)]
-            return None
-    lacking = [column for column in wanted.columns if column not in frame]
-    reading.problems += [
-        Problem(f"modality '{name}'", f"{file} has no column '{c}'; {column_hint(c, frame)}") for c in lacking
-    ]
-    if lacking:
-        return None
-    typed = _typed(reading, wanted, frame, file)
-    if wanted.file is None:
-        return Table(typed), RowIndex.from_lists([_agreeing(reading, name, typed, rows) for rows in members])
-    owned = _joined(reading, name, wanted.by, frame, file, samples)
-    if owned is None:
-        return None
-    several = next((i for i, rows in enumerate(owned) if len(rows) > 1), None)
-    if several is not None:
-        key = frame[_key(reading, wanted.by, frame) or ""].iloc[owned[several][0]]
-        what = f"{wanted.by} '{key}' stands twice in {file}; a table needs one row each"
-        reading.problems.append(Problem(f"modality '{name}'", what))
-    return Table(typed), RowIndex.from_lists(owned)
-
-
-def _typed(reading: Reading, wanted: TableConfig, frame: pd.DataFrame, file: str) -> pd.DataFrame:
-    """Return numbers as float64 (NaN where empty) and categories as text (None where empty)."""
-    typed: dict[str, pd.Series] = {}
-    for column, kind in wanted.columns.items():
-        cells = frame[column]
-        if kind == "category":
-            typed[column] = pd.Series([None if pd.isna(v) else str(v) for v in cells], dtype=object)
-            continue
-        numbers = pd.to_numeric(cells, errors="coerce").astype("float64").reset_index(drop=True)
-        reading.problems += [
-            Problem(
-                row_of(file, int(i)), f"{column} is '{cells.iloc[i]}', expected a number; leave it empty if unknown"
-            )
-            for i in np.flatnonzero(numbers.isna().to_numpy() & cells.notna().to_numpy())
-        ]
-        typed[column] = numbers
-    return pd.DataFrame(typed)
-
-
-def _agreeing(reading: Reading, name: str, frame: pd.DataFrame, rows: Sequence[int]) -> list[int]:
-    """Return the one row that speaks for a sample made of several; rows that differ are a problem."""
-    several = frame.iloc[list(rows)]
-    differing = [column for column in several if several[column].nunique(dropna=False) > 1]
-    if differing:
-        what = f"'{differing[0]}' of '{name}' differs between the rows of this patient; give one value"
-        reading.problems.append(Problem(reading.row(rows[0]), what))
-    return list(rows)[:1]
-
-
-def _key(reading: Reading, by: str, frame: pd.DataFrame) -> str | None:
-    return next((column for column in (reading.key(by), by) if column in frame), None)
-
-
-def _joined(
-    reading: Reading, name: str, by: str, frame: pd.DataFrame, file: str, samples: pd.DataFrame
-) -> list[list[int]] | None:
-    """Return for each sample the rows of a table that carry its id, or its patient's."""
-    where, key = f"modality '{name}'", _key(reading, by, frame)
-    if key is None:
-        what = f"{file} has no column '{reading.key(by)}' to join by; {column_hint(reading.key(by), frame)}"
-        reading.problems.append(Problem(where, what))
-        return None
-    empty = np.flatnonzero(frame[key].isna())
-    reading.problems += [Problem(row_of(file, int(i)), f"{key} is empty; it says whose row this is") for i in empty]
-    rows: dict[str, list[int]] = {}
-    for i, value in enumerate(frame[key]):
-        if pd.notna(value):
-            rows.setdefault(str(value), []).append(i)
-    prefix = f"{reading.name}/"
-    wanted = [str(p).removeprefix(prefix) for p in (samples["patient"] if by == "patient" else samples.index)]
-    strays = set(rows) - set(wanted)
-    if len(strays) == len(rows):
-        what = f"no {by} of {file} (such as '{next(iter(rows), '')}') is in {reading.file.name} (such as '{wanted[0]}')"
-        reading.problems.append(Problem(where, what))
-        return None
-    if strays:
-        reading.notes.append(f"'{name}': {len(strays)} of {len(rows)} {by}s of {file} are not in {reading.file.name}")
-    return [rows.get(key, []) for key in wanted]
