@@ -226,8 +226,12 @@ def explain(
         str | None, typer.Option("--sample", metavar="ID", help="This sample alone; default: all test samples.")
     ] = None,
     method: Annotated[
-        Literal["occlusion", "integrated_gradients", "grad_cam"],
-        typer.Option("--method", help="occlusion works on any recipe, the others on networks."),
+        Literal["occlusion", "integrated_gradients", "grad_cam", "shapley", "permutation", "modalities"],
+        typer.Option(
+            "--method",
+            help="Maps: occlusion of any recipe, integrated_gradients and grad_cam of networks. Columns of a table: "
+            "shapley, permutation. modalities: the share of each.",
+        ),
     ] = "occlusion",
     modality: Annotated[
         str | None, typer.Option("--modality", metavar="NAME", help="Where the recipe uses several of the kind.")

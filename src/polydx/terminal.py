@@ -149,7 +149,10 @@ def print_explanation(folder: Path) -> None:
     about = json.loads((folder / "explanation.json").read_text(encoding="utf-8"))
     for found in about["classes"]:
         told = "" if found["correlation_of_folds"] is None else f"; folds correlate {found['correlation_of_folds']:.2f}"
-        line(f"{about['task']}: {found['class']} against {found['against']}, {found['patients']} patients{told}")
+        against = "" if found["against"] == "none" else f" against {found['against']}"
+        line(f"{about['task']}: {found['class']}{against}, {found['patients']} patients{told}")
+        for part in found.get("parts", []):
+            line(f"  {part['part']:<24} {part['mean']:+.4f}  size {part['size']:.4f}")
         for band in found.get("bands", []):
             line(f"  {band['wavenumber']:7.1f} cm^-1  {band['value']:+.4f}  {band['molecules']}")
         if "sanity" in found:

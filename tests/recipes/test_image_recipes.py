@@ -15,11 +15,14 @@ from PIL import Image
 from polydx.errors import ConfigError, ImageError, ReadError, StudyError
 from polydx.progress import Silent
 from polydx.recipes.build import build_recipes
+from polydx.recipes.extract import load_network
 from polydx.recipes.predicting import predict_files
 from polydx.recipes.protocol import Fitted
 from polydx.recipes.provenance import seen_in
 from polydx.recipes.store import load_model, save_model
+from polydx.splits import Fold
 from polydx.study import UNLABELLED, Images, RowIndex, Spectra, Study, Table, Task
+from polydx.validation.folds import Job, run_job
 
 TASKS = {
     "malignancy": Task(("benign", "malignant"), level="sample"),
@@ -115,6 +118,17 @@ def test_a_network_learns_from_images_for_patients_not_seen(make_images):
     config = NETWORK | {"heads": {}, "training": NETWORK["training"] | {"epochs": 15}}
     found = built(train, config).fit(train, 0).predict_proba(test)
     assert (found["malignancy"].argmax(axis=1) == test.label_codes("malignancy")).mean() > 0.8
+
+
+def test_weights_kept_of_a_fold_answer_as_the_fit_did(make_images, tmp_path):
+    study = make_images()
+    recipe = build_recipes({"cnn": NETWORK}, study)["cnn"]
+    fold = Fold(0, np.flatnonzero(study.patient_codes[0] > 2), np.flatnonzero(study.patient_codes[0] <= 2))
+    job = Job(recipe, 0, fold, "key")
+    outcome = run_job(job, study.take(fold.train), study.take(fold.test), tmp_path)
+    kept = load_network(tmp_path / "weights" / "cnn" / "seed-0_fold-000.safetensors")
+    told = outcome.predictions.query("task == 'malignancy'")["probability"].to_numpy().reshape(-1, 2)
+    np.testing.assert_allclose(kept.predict_proba(study.take(fold.test))["malignancy"], told, atol=1e-6)
 
 
 def test_what_is_masked_changes_no_answer(make_images):

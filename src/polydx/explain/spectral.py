@@ -89,7 +89,7 @@ class SpectralMap:
     def correlation(self) -> float | None:
         """Mean Pearson correlation of the maps of two folds, over all pairs; None with one fold, or a flat map."""
         means = [fold.mean[np.isfinite(fold.mean)] for fold in self.folds]
-        found = [_correlation(a, b) for a, b in combinations(means, 2)]
+        found = [correlation(a, b) for a, b in combinations(means, 2)]
         known = [r for r in found if r is not None]
         return float(np.mean(known)) if known else None
 
@@ -212,7 +212,8 @@ def _fold_map(subject: Subject, study: Study, method: Method, modality: str, tar
     )
 
 
-def _correlation(one: Floats, other: Floats) -> float | None:
+def correlation(one: Floats, other: Floats) -> float | None:
+    """Return Pearson's correlation of two vectors; None where one is flat or of another length."""
     if one.shape != other.shape or one.std() == 0 or other.std() == 0:
         return None
     return float(np.corrcoef(one, other)[0, 1])

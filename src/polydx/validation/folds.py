@@ -234,5 +234,8 @@ def _save_weights(fitted: Fitted, path: Path) -> None:
 
     config, arrays = fitted.state()
     with replacing(path) as temporary:
-        # Keys in their own order: it is that of the modalities in a network's fused vector.
-        save_file(arrays, temporary, metadata={"model": json.dumps(config)})
+        # Keys in their own order: it is that of the modalities in a network's fused vector. Contiguous: safetensors
+        # writes the memory as it lies, and filters of images lie channels last.
+        save_file(
+            {k: np.ascontiguousarray(v) for k, v in arrays.items()}, temporary, metadata={"model": json.dumps(config)}
+        )

@@ -1,7 +1,7 @@
 """One function a verb of the command line: what `polydx run` does, callable from Python."""
 
+from polydx.explain.methods import Options as ExplainOptions
 from polydx.workflows.data import fetch, init, list_datasets
-from polydx.workflows.explaining import Options as ExplainOptions
 from polydx.workflows.explaining import explain
 from polydx.workflows.models import extract, predict, pretrain, train
 from polydx.workflows.preparing import Prepared, check, prepare, variants

@@ -1,6 +1,17 @@
-"""Explanations of anything that turns measurements into scores: NumPy alone, no model is looked into."""
+"""Explanations of anything that turns measurements into scores: NumPy and pandas alone, no model is looked into."""
 
+from polydx.explain.agnostic.modalities import modality_shares
 from polydx.explain.agnostic.scores import log_odds
+from polydx.explain.agnostic.shapley import exact_shapley, sampled_shapley
 from polydx.explain.agnostic.spectra import occlude_windows
+from polydx.explain.agnostic.tables import permutation_losses, shapley_of_row
 
-__all__ = ["log_odds", "occlude_windows"]
+__all__ = [
+    "exact_shapley",
+    "log_odds",
+    "modality_shares",
+    "occlude_windows",
+    "permutation_losses",
+    "sampled_shapley",
+    "shapley_of_row",
+]

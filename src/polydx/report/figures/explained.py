@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from polydx.report.style import FAINT, INK, PALETTE, WIDTH, canvas, plain_axes
+from polydx.report.style import FAINT, INK, PALETTE, WIDTH, canvas, name_rows, plain_axes
 from polydx.report.words import clipped
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FOR, AGAINST = PALETTE[1], PALETTE[0]
-LABELLED = 8
+LABELLED, MOST_PARTS = 8, 20
 """Bands whose wavenumber stands in the figure; the table below it has more."""
 
 
@@ -49,6 +49,35 @@ def spectral_map(found: pd.DataFrame, bands: pd.DataFrame, label: str, against: 
     below.set_xlabel("Raman shift in cm⁻¹")
     below.set_xlim(x[0], x[-1])
     plain_axes(below, "x")
+    return figure
+
+
+def shares(found: pd.DataFrame, by_patient: pd.DataFrame | None, unit: str) -> Figure:
+    """Draw the mean size of each part's share with its interval, and behind it a dot a patient.
+
+    Args:
+        found: `part`, `mean`, `size`, `low`, `high` of one class, the largest first.
+        by_patient: `part`, `value`, a row a patient; None where they are not at hand.
+        unit: what a share is measured in.
+    """
+    found = found.head(MOST_PARTS)
+    figure = canvas(WIDTH * 0.8, 0.9 + 0.27 * len(found))
+    ax = figure.subplots()
+    rows = np.arange(len(found))
+    signs = np.where(found["mean"] >= 0, FOR, AGAINST)
+    ax.barh(rows, found["size"] * np.sign(found["mean"]).replace(0, 1), color=signs, alpha=0.6, height=0.62)
+    for row, (part, low, high, mean) in enumerate(
+        zip(*(found[c] for c in ("part", "low", "high", "mean")), strict=True)
+    ):
+        side = -1 if mean < 0 else 1
+        ax.plot([side * low, side * high], [row, row], color=INK, linewidth=1.2, zorder=4)
+        if by_patient is not None:
+            values = by_patient.loc[by_patient["part"].astype(str) == str(part), "value"]
+            ax.plot(values, np.full(len(values), row + 0.4), "|", color=INK, markersize=5, alpha=0.4)
+    ax.axvline(0, color=FAINT, linewidth=0.8)
+    name_rows(ax, [str(p) for p in found["part"]])
+    ax.set_xlabel(unit)
+    plain_axes(ax, "x")
     return figure
 
 

@@ -1,0 +1,152 @@
+"""Every method by its name: what it explains in, and how it is carried out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+
+from polydx.errors import ConfigError
+from polydx.explain.asked import Asked
+from polydx.explain.choice import Target, chosen_modality
+from polydx.explain.shares import explain_shares, of_shares
+from polydx.explain.spectral import Method, SpectralMap, explain_spectra, occlusion
+from polydx.explain.store import Explanation
+from polydx.explain.subjects import Subject
+from polydx.explain.summary import of_spectra
+from polydx.progress import Progress
+from polydx.study import Spectra, Study, Table
+
+MethodName: TypeAlias = Literal["occlusion", "integrated_gradients", "grad_cam", "shapley", "permutation", "modalities"]
+MAPS: tuple[MethodName, ...] = ("occlusion", "integrated_gradients", "grad_cam")
+COLUMNS: tuple[MethodName, ...] = ("shapley", "permutation")
+ALL_CLASSES = "all classes"
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to explain.
+
+    Attributes:
+        method: name.
+        modality: to explain in, where the recipe uses several of the method's kind.
+        reference: class to hold the explained one against, or `none`; all other classes if not given.
+        window: of occlusion, in cm^-1.
+        stage: of Grad-CAM.
+        sanity: compare with models that have learnt nothing.
+    """
+
+    method: MethodName = "occlusion"
+    modality: str | None = None
+    reference: str | None = None
+    window: float = 20.0
+    stage: str | None = None
+    sanity: bool = False
+
+
+def explain_by(asked: Asked, chosen: Sequence[Target], options: Options, progress: Progress) -> Explanation:
+    """Return what a method finds.
+
+    Args:
+        asked: fits and their study.
+        chosen: classes of one task.
+        options: the method, and how.
+        progress: told how far it is.
+
+    Raises:
+        ConfigError: the method does not go with the recipe or the options.
+    """
+    progress.begin("fits explained", asked.fits)
+
+    def done(subject: Subject) -> None:
+        progress.step("model" if subject.fold is None else f"seed {subject.seed}, fold {subject.fold}")
+
+    if options.method in MAPS:
+        return _maps(asked, chosen, options, progress, done)
+    if options.sanity:
+        raise ConfigError(f"--sanity compares maps, and `{options.method}` makes none: leave it out")
+    return _shares(asked, chosen, options, done)
+
+
+def _maps(
+    asked: Asked, chosen: Sequence[Target], options: Options, progress: Progress, done: Callable[[Subject], None]
+) -> Explanation:
+    modality = chosen_modality(asked.study, asked.modalities, options.modality, Spectra)
+    method, one = _method(options), asked.sample is not None
+    subjects = list(asked.subjects) if options.sanity else asked.subjects
+    maps = explain_spectra(subjects, method, modality, chosen, any_class=one, done=done)
+    told = of_spectra(maps, {**_about(asked, chosen, options), "modality": modality, "kind": Spectra.kind})
+    if options.sanity:
+        for entry, found in zip(told.about["classes"], maps, strict=True):
+            progress.say(f"sanity check of {found.target.label}")
+            entry["sanity"] = _sanity(list(subjects), found, method, modality, one)
+    return told
+
+
+def _sanity(
+    subjects: Sequence[Subject], found: SpectralMap, method: Method, modality: str, one: bool
+) -> dict[str, object]:
+    """Return the check of the first fit that explained the class."""
+    from polydx.explain.sanity import sanity_of_spectra
+
+    first = next(s for s in subjects if (s.seed, s.fold) == (found.folds[0].seed, found.folds[0].fold))
+    return sanity_of_spectra(first, method, modality, found.target, any_class=one).to_json()
+
+
+def _method(options: Options) -> Method:
+    if options.method == "occlusion":
+        return occlusion(options.window)
+    from polydx.explain.gradients import grad_cam, integrated_gradients
+
+    return integrated_gradients() if options.method == "integrated_gradients" else grad_cam(options.stage)
+
+
+def _shares(asked: Asked, chosen: Sequence[Target], options: Options, done: Callable[[Subject], None]) -> Explanation:
+    about = _about(asked, chosen, options)
+    if options.method == "modalities":
+        return _of_modalities(asked, chosen, about, done)
+    from polydx.explain.tabular import permutation, shapley, table_of
+
+    modality = chosen_modality(asked.study, asked.modalities, options.modality, Table)
+    columns = [str(c) for c in table_of(asked.study, modality).frame.columns]
+    task, one = chosen[0].task, asked.sample is not None
+    if options.method == "permutation":
+        chosen = [Target(task, -1, ALL_CLASSES, (), "none")]
+
+    def able(study: Study) -> Any:
+        there = study.present(modality)
+        return there & (study.label_codes(task) >= 0) if options.method == "permutation" else there
+
+    sharing = permutation(modality) if options.method == "permutation" else shapley(modality)
+    every = one or options.method == "permutation"
+    found = explain_shares(asked.subjects, sharing, chosen, able, any_class=every, done=done)
+    return of_shares(found, columns, {**about, "modality": modality, "kind": Table.kind})
+
+
+def _of_modalities(
+    asked: Asked, chosen: Sequence[Target], about: dict[str, Any], done: Callable[[Subject], None]
+) -> Explanation:
+    from polydx.explain.fused import shares_of_modalities
+
+    names = asked.modalities
+    found = explain_shares(
+        asked.subjects,
+        shares_of_modalities(names),
+        chosen,
+        lambda study: np.any([study.present(m) for m in names], axis=0),
+        any_class=asked.sample is not None,
+        done=done,
+    )
+    return of_shares(found, names, {**about, "modality": None, "kind": "modalities"})
+
+
+def _about(asked: Asked, chosen: Sequence[Target], options: Options) -> dict[str, Any]:
+    """Return what every explanation says of itself; of the options, those that the method has."""
+    used = {"occlusion": {"window": options.window}, "grad_cam": {"stage": options.stage}}
+    return {
+        "recipe": asked.recipe, "method": options.method, "task": chosen[0].task, "study": asked.study.name,
+        "simulated": asked.study.simulated, "sample": asked.sample, "of": "model" if asked.run is None else "run",
+        "options": used.get(options.method, {}),
+    }  # fmt: skip
