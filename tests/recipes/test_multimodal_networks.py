@@ -16,6 +16,7 @@ from PIL import Image
 from polydx.errors import ConfigError, StudyError
 from polydx.models.fusion import FUSIONS
 from polydx.recipes.build import build_recipes
+from polydx.recipes.extract import extract
 from polydx.recipes.kinds import rebuild
 from polydx.study import Images, RowIndex, Spectra, Study, Table, Task
 
@@ -247,6 +248,18 @@ def test_features_of_samples_are_cut_at_a_stage_or_after_the_fusion(make):
     assert model.features(there, "raman.stage1", "average").shape == (len(there), 4)
     with pytest.raises(StudyError, match="2 samples without 'raman': features at 'raman.stage1' need it"):
         model.features(study, "raman.stage1")
+
+
+def test_features_are_extracted_and_classified_where_a_sample_has_what_they_need(make):
+    study = make()
+    frame = extract(fitted(study), study, "image.stage2")
+    assert list(frame["sample"]) == list(study.ids[study.present("image")])
+    features = {"network": NETWORK, "stage": "image.stage2"}
+    wanted = {"kind": "features", "features": features, "model": "logistic_regression"}
+    recipe: Any = build_recipes({"it": wanted}, study)["it"]
+    assert recipe.modalities == ("image",)
+    there = study.having(recipe.modalities)
+    assert recipe.fit(there, 0).predict_proba(there)["disease"].shape == (len(there), 2)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from polydx.config import InitConfig
 from polydx.errors import ConfigError
 from polydx.io.atomic import replacing
 from polydx.recipes.initial import read_source
-from polydx.recipes.network_fitted import FittedNetwork, Pool
+from polydx.recipes.network_fitted import FittedNetwork, Pool, needed
 from polydx.study import Study
 
 
@@ -39,7 +39,7 @@ def load_network(
 
 
 def extract(network: FittedNetwork, study: Study, stage: str, pool: Pool = "average") -> pd.DataFrame:
-    """Return the features of every sample: one row a sample, joined by id, never by row number.
+    """Return the features of every sample that has what the stage needs: one row a sample, joined by id.
 
     Args:
         network: fitted or pretrained.
@@ -53,7 +53,9 @@ def extract(network: FittedNetwork, study: Study, stage: str, pool: Pool = "aver
     Raises:
         ConfigError: no such stage.
         AxisError: the study is on another axis.
+        StudyError: no sample has any modality that the stage needs.
     """
+    study = study.having(needed(stage, network.network.modalities))
     features = network.features(study, stage, pool)
     frame = pd.DataFrame({"sample": study.ids, "patient": study.patients})
     for name, task in study.tasks.items():

@@ -21,7 +21,7 @@ from polydx.recipes.inputs import input_problems
 from polydx.recipes.kinds import rebuild
 from polydx.recipes.network import NetworkRecipe, network_problems
 from polydx.recipes.network_checks import trial_network
-from polydx.recipes.network_fitted import FittedNetwork, Pool
+from polydx.recipes.network_fitted import FittedNetwork, Pool, needed
 from polydx.recipes.network_plan import fit_augmentation
 from polydx.recipes.out_of_fold import folds_of_tasks
 from polydx.recipes.protocol import Fitted, Probabilities, State
@@ -106,8 +106,8 @@ class FeatureRecipe:
 
     @property
     def modalities(self) -> tuple[str, ...]:
-        """Names of the modalities used."""
-        return self.network.modalities
+        """Names of the modalities of which a sample needs one: that of the stage, or any of the network."""
+        return needed(self.schema.stage, self.network.modalities)
 
     def seen_before(self) -> Seen:
         """Return whom the weights that the network starts from have seen."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -141,6 +141,12 @@ class FittedNetwork:
         if config.get("manifest"):
             fitted.manifest = Manifest.from_json(config["manifest"])
         return fitted
+
+
+def needed(stage: str, modalities: Sequence[str]) -> tuple[str, ...]:
+    """Return the modalities of which a sample needs one to have features at a stage: its own, or any (`embedding`)."""
+    own = stage.partition(".")[0]
+    return (own,) if own in modalities else tuple(modalities)
 
 
 def two_columns(logits: NDArray[np.float64]) -> NDArray[np.float64]:
