@@ -94,7 +94,8 @@ def print_study(study: Any) -> None:
     for name, m in described["modalities"].items():
         extent = f", {m['points']} points {m['from']:g}-{m['to']:g} cm^-1" if "points" in m else ""
         kind = "rows of a table" if m["kind"] == "table" else m["kind"]
-        line(f"  {name}: {m['rows']} {kind}{extent}; {m['samples_without']} samples without")
+        there = described["samples"] - m["samples_without"]
+        line(f"  {name}: {m['rows']} {kind}{extent}; {there} samples with, {m['samples_without']} without")
     for name, t in described["tasks"].items():
         classes = ", ".join(f"{c} {n['patients']} ({n['samples']})" for c, n in t["classes"].items())
         line(f"  {name} ({t['level']}): patients (samples) {classes}; {t['unlabelled']} samples unlabelled")

@@ -153,11 +153,11 @@ def test_an_image_that_stands_in_for_another_modality_is_a_warning(clean, tmp_pa
     study = replace(
         clean, modalities={"pre": Images(tuple(first)), "post": Images(tuple(second))}, rows={"pre": each, "post": each}
     )
-    finding = only(check_study(study), "copies")
+    finding = only(check_study(study), "copied-modality")
     assert finding.severity == "warning"
-    assert finding.details["groups"] == [
-        {"patient": clean.patients[5], "samples": [clean.ids[5]], "modalities": ["post", "pre"]}
-    ]
+    assert finding.where == "modality 'post'"
+    assert finding.details["samples"] == [clean.ids[5]]
+    assert not named(check_study(study), "copies")
 
 
 @pytest.mark.parametrize(("columns", "expected"), [(1, 0), (6, 1)])

@@ -10,8 +10,9 @@ from typing import Any
 import pandas as pd
 
 from polydx.datasets.grouping import LAST_NUMBER
-from polydx.datasets.propose_columns import is_vague
+from polydx.datasets.propose_columns import LABEL_WORDS, is_vague, named_like
 from polydx.datasets.propose_files import Found, Measurement, grouped, matching_folders, measurements, natural
+from polydx.datasets.propose_tables import guess_columns
 from polydx.datasets.propose_tasks import judge_columns, labels_of, quoted_few, told_strays
 from polydx.datasets.propose_yaml import EDIT, Draft, fewest_patients
 from polydx.errors import counted
@@ -168,6 +169,8 @@ def guess_labels(draft: Draft, table: pd.DataFrame, taken: Sequence[str] = ()) -
     ids = [c for c in (draft.patient_column, draft.sample_column) if c]
     draft.told_apart = patients is not None
     draft.tasks, rejected = judge_columns(table, patients, (*ids, *taken))
+    questions = {task.column for task in draft.asked} | {c for c in rejected if named_like(c, LABEL_WORDS)}
+    draft.clinical, draft.unknown = guess_columns(table, {*ids, *taken, *questions})
     for task in draft.tasks:
         if task.strays and (task.hinted or task is draft.tasks[0]):
             what = f"column '{task.column}' holds what is no class: {told_strays(task)}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -33,6 +32,8 @@ class Draft:
         tasks: the guessed questions.
         told_apart: it is known which rows are one patient's.
         columns: of the samples table, named where one must be chosen by hand.
+        clinical: column -> how a table of clinical values would declare it.
+        unknown: words of these columns that look like no value.
         patients: patients of the fewest class of the first task, for the number of folds.
         notes: what the user should know.
     """
@@ -48,8 +49,15 @@ class Draft:
     tasks: list[TaskGuess] = field(default_factory=list)
     told_apart: bool = True
     columns: tuple[str, ...] = ()
+    clinical: dict[str, str] = field(default_factory=dict)
+    unknown: list[str] = field(default_factory=list)
     patients: int = 5
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def asked(self) -> list[TaskGuess]:
+        """The guesses that are proposed as tasks; the others stand in the YAML as comments."""
+        return [task for task in self.tasks if task.hinted] or self.tasks[:1]
 
 
 def render(draft: Draft) -> str:
@@ -63,6 +71,7 @@ def render(draft: Draft) -> str:
         *_id_lines(draft),
         "  modalities:",
         _modality_line(draft),
+        *_clinical_lines(draft),
         "  tasks:",
         *_task_lines(draft),
         "recipes:",
@@ -110,6 +119,22 @@ def _modality_line(draft: Draft) -> str:
     return f"    {name}: {mapping}  # {comment}"
 
 
+def _clinical_lines(draft: Draft) -> list[str]:
+    """Return a table of clinical values, commented out: what of it is known before the answer only the user knows."""
+    if not draft.clinical:
+        return []
+    missing = [f"  missing: [{', '.join(quoted(word) for word in draft.unknown)}]"] if draft.unknown else []
+    block = [
+        "clinical:  # guess: take the marks away for a model that sees these columns too;",
+        "  # leave out what is known only once the answer is, and what merely says how a sample was handled",
+        "  kind: table",
+        *missing,
+        "  columns:",
+        *(f"    {quoted(column)}: {kind}" for column, kind in draft.clinical.items()),
+    ]
+    return [f"    # {line}" for line in block]
+
+
 def _task_lines(draft: Draft) -> list[str]:
     if not draft.tasks:
         told = " ".join(", ".join(draft.columns).split()) or "none"
@@ -118,7 +143,7 @@ def _task_lines(draft: Draft) -> list[str]:
             f"      column: LABEL  # {EDIT}: the column with the answer; there are: {told}",
             f"      classes: [control, disease]  # {EDIT}: its values",
         ]
-    active = [task for task in draft.tasks if task.hinted] or draft.tasks[:1]
+    active = draft.asked
     lines = []
     for task in draft.tasks:
         mark = "" if task in active else "# "
@@ -156,7 +181,7 @@ def _recipe_lines(draft: Draft) -> list[str]:
 
 
 def _validation_lines(draft: Draft) -> list[str]:
-    active: Sequence[TaskGuess] = [t for t in draft.tasks if t.hinted] or draft.tasks[:1]
+    active = draft.asked
     task = task_name(active[0].column) if active else "diagnosis"
     level = active[0].level if active else "patient"
     folds = max(2, min(5, draft.patients))

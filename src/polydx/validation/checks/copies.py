@@ -69,9 +69,11 @@ def _between_patients(owned: pd.DataFrame, kind: str) -> Iterator[Finding]:
 
 
 def _within_patients(study: Study, owned: pd.DataFrame) -> Iterator[Finding]:
-    """Yield one warning for all measurements that a patient has twice."""
+    """Yield one warning for measurements that a patient has twice; a copy in another modality is told elsewhere."""
     by_content = owned.groupby("content")
+    in_place = (by_content["sample"].transform("nunique") == 1) & (by_content["modality"].transform("nunique") > 1)
     repeated = (by_content["measurement"].transform("nunique") > 1) & (by_content["patient"].transform("nunique") == 1)
+    repeated &= ~in_place
     groups = [
         {
             "patient": group["patient"].iloc[0],
@@ -86,8 +88,7 @@ def _within_patients(study: Study, owned: pd.DataFrame) -> Iterator[Finding]:
     between = f" as {' and '.join(first['modalities'])}" if len(first["modalities"]) > 1 else ""
     message = (
         f"{counted(len(groups), 'measurement')} stored more than once within a patient, such as samples "
-        f"{listed(first['samples'])} of patient '{first['patient']}'{between}: a copy adds no information; leave it "
-        "out, or treat it as missing where it stands in for another modality"
+        f"{listed(first['samples'])} of patient '{first['patient']}'{between}: a copy adds no information; leave it out"
     )
     yield Finding(
         "warning", "copies", f"study '{study.name}'", message, {"count": len(groups), "groups": groups[:MOST_LISTED]}

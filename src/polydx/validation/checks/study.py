@@ -9,7 +9,9 @@ from polydx.study import Study
 from polydx.validation.checks.candidates import candidates
 from polydx.validation.checks.class_sizes import class_sizes
 from polydx.validation.checks.confounders import confounders
+from polydx.validation.checks.copied_modality import copied_modalities
 from polydx.validation.checks.copies import copies
+from polydx.validation.checks.coverage import coverage
 from polydx.validation.checks.disjoint import shared_patients
 from polydx.validation.checks.findings import Finding
 from polydx.validation.checks.giveaways import deciding_values, giveaways, renamed_answers
@@ -41,6 +43,7 @@ def check_study(study: Study, folds: Sequence[Fold] | None = None) -> list[Findi
     found = [
         *shared_patients(study, folds or ()),
         *copies(study),
+        *copied_modalities(study),
         *near_copies(study),
         *near_images(study),
         *constant_spectra(study),
@@ -50,5 +53,6 @@ def check_study(study: Study, folds: Sequence[Fold] | None = None) -> list[Findi
         *deciding_values(units, values, [*renamed, *telling]),
         *confounders(units, values, telling),
         *class_sizes(study),
+        *coverage(study),
     ]
     return sorted(found, key=lambda f: RANK[f.severity])
