@@ -384,10 +384,35 @@ def test_the_table_of_a_run_is_written_in_place_and_says_why_there_is_none():
     assert "(p = 1.000 after Holm). No interval: both order the patients alike." in told
 
 
+def test_a_table_of_scenarios_has_each_recipe_complete_and_without():
+    def figure(value):
+        return {"estimate": value, "low": value - 0.1, "high": value + 0.1}
+
+    without = {"n": 3, "auroc": figure(0.6), "difference": {"auroc": figure(-0.2)}}
+    own = {"patient": {"n": 4, "auroc": figure(0.8)}, "scenarios": {"without:image": {"patient": without}}}
+    own["scenarios"]["only:image"] = {"patient": None, "patient_reason": "no patient with a label has anything left"}
+    metrics = {
+        "study": "tiny", "simulated": False, "split": "group-k-fold", "folds": 2, "seeds": [0], "resamples": 100,
+        "primary": None, "recipes": {"fused": {"tasks": {"a": own}}, "image-only": {"tasks": {"a": {"patient": {}}}}},
+        "scenario_losses": [{
+            "scenario": "at-random:0.3", "task": "a", "metric": "auroc", "a": "fused", "b": "late", "reason": "none",
+        }],
+    }  # fmt: skip
+    told = script().scenarios(metrics)
+    assert "| fused | complete | 4 | 0.800 (0.700 to 0.900) |  |" in told
+    assert "| fused | without image | 3 | 0.600 (0.500 to 0.700) | −0.200 (−0.300 to −0.100) |" in told
+    assert "| fused | image only | – | – | – |" in told
+    assert "image-only" not in told
+    assert told.endswith("- AUROC of a, 30 % missing at random: fused and late could not be compared: none.")
+
+
 def test_rewriting_a_page_touches_its_own_runs_only(tmp_path, monkeypatch):
     module = script()
     monkeypatch.setattr(module, "read_metrics", lambda run: {"run": run})
     monkeypatch.setattr(module, "markdown", lambda metrics, level: f"{metrics['run']} {level}")
+    monkeypatch.setattr(module, "scenarios", lambda metrics, level: f"gaps of {metrics['run']} {level}")
+    page = "<!-- scenarios: runs/x -->\nold\n<!-- end -->\n"
+    assert module.rewritten(page) == "<!-- scenarios: runs/x -->\n\ngaps of runs/x None\n\n<!-- end -->\n"
     before = "a\n<!-- table: runs/x -->\nold\n<!-- end -->\nb\n<!-- table: runs/y patient -->\n<!-- end -->\nc\n"
     both = module.rewritten(before)
     assert both == (

@@ -277,3 +277,22 @@ def test_a_modality_taken_away_leaves_the_others_as_they_are(make_study):
     assert list(less.present("raman")) == list(~first)
     assert less.present("blood").all()
     np.testing.assert_array_equal(less.modalities["raman"].values, study.modalities["raman"].values[3:])
+
+
+def test_a_study_counts_which_modalities_samples_have_together(make_study):
+    study = with_second(make_study(), absent={0, 1, 2, 3})
+    assert study.describe()["availability"] == {
+        "blood+raman": {"samples": 20, "patients": 7},
+        "raman": {"samples": 4, "patients": 2},
+    }
+    bare = study.lacking({"raman": np.arange(24) == 0})
+    assert bare.availability()[""] == {"samples": 1, "patients": 1}
+
+
+def test_what_samples_have_together_is_printed(make_study, capsys):
+    from polydx.terminal import print_study
+
+    print_study(with_second(make_study(), absent={0, 1, 2, 3}))
+    told = capsys.readouterr().out
+    assert "blood: 24 spectra, 60 points 600-1600 cm^-1; 20 samples with, 4 without" in told
+    assert "samples by what they have: 20 blood + raman, 4 raman" in told

@@ -2,10 +2,12 @@
 
     python docs/results/table.py runs/als                     print both levels, the tests and the leakage gap
     python docs/results/table.py runs/als --level patient     print the table of patients and the tests
+    python docs/results/table.py runs/lgg --scenarios         print what recipes of several modalities lose without some
     python docs/results/table.py --write README.md docs/results/*.md
 
-A page shows a run between the lines `<!-- table: RUN -->` (or `<!-- table: RUN LEVEL -->`) and `<!-- end -->`; what
-stands between them is replaced, from the metrics.json of that run alone.
+A page shows a run between the lines `<!-- table: RUN -->` (or `<!-- table: RUN LEVEL -->`) and `<!-- end -->`, and what
+its recipes lose without some modalities between `<!-- scenarios: RUN -->` (or `<!-- scenarios: RUN LEVEL -->`) and
+`<!-- end -->`; what stands between them is replaced, from the metrics.json of that run alone.
 """
 
 from __future__ import annotations
@@ -18,13 +20,17 @@ from pathlib import Path
 from typing import Any
 
 from polydx.report.sections.compared import in_words
-from polydx.report.words import estimate, metric_name
+from polydx.report.sections.modalities import loss_in_words, named
+from polydx.report.words import DASH, estimate, metric_name
+from polydx.validation.missing import FIGURES
 
 LEVELS = ("patient", "sample")
 TWO_CLASS = ("auroc", "accuracy", "sensitivity", "specificity")
 MULTI_CLASS = ("auroc", "accuracy", "balanced_accuracy", "specificity", "f1")
 WITHIN = "mean_within_patient_accuracy"
-BLOCK = re.compile(r"(<!-- table: (?P<run>\S+)(?: (?P<level>\S+))? -->\n).*?(<!-- end -->)", re.DOTALL)
+BLOCK = re.compile(
+    r"(<!-- (?P<what>table|scenarios): (?P<run>\S+)(?: (?P<level>\S+))? -->\n).*?(<!-- end -->)", re.DOTALL
+)
 
 Metrics = Mapping[str, Any]
 
@@ -38,6 +44,46 @@ def markdown(metrics: Metrics, level: str | None = None) -> str:
     if level is None:
         parts += ["\n".join(_gaps(metrics))]
     return "\n\n".join(part for part in parts if part)
+
+
+def scenarios(metrics: Metrics, level: str | None = None) -> str:
+    """Return what recipes of several modalities answer without some of them, at the level that counts if none is given.
+
+    A table a task, with the declared metric (of other tasks AUROC) and its paired difference from complete
+    samples; then who loses less where modalities are missing at random.
+    """
+    parts = [_heading(metrics)]
+    for task in dict.fromkeys(t for found in metrics["recipes"].values() for t in found["tasks"]):
+        parts.append(_scenarios_of(metrics, task, level or _level_of(metrics, task)))
+    parts.append("\n".join(f"- {loss_in_words(found)}" for found in metrics.get("scenario_losses", [])))
+    return "\n\n".join(part for part in parts if part)
+
+
+def _level_of(metrics: Metrics, task: str) -> str:
+    scored = [found["tasks"][task] for found in metrics["recipes"].values() if task in found["tasks"]]
+    return "patient" if any(own.get("patient") for own in scored) else "sample"
+
+
+def _scenarios_of(metrics: Metrics, task: str, level: str) -> str:
+    primary = metrics.get("primary") or {}
+    metric = primary["metric"] if primary.get("task") == task and primary["metric"] in FIGURES else "auroc"
+    rows = []
+    for recipe, found in metrics["recipes"].items():
+        own = found["tasks"].get(task, {})
+        if not own.get("scenarios") or not own.get(level):
+            continue
+        rows.append([recipe, "complete", str(own[level]["n"]), estimate(own[level][metric]), ""])
+        for name, levels in own["scenarios"].items():
+            figures = levels.get(level)
+            cells = [DASH] * 3 if figures is None else [
+                str(figures["n"]), estimate(figures[metric]), estimate(figures["difference"][metric])
+            ]  # fmt: skip
+            rows.append([recipe, named(name), *cells])
+    if not rows:
+        return ""
+    head = ["recipe", "test samples", f"{level}s", metric_name(metric), "difference"]
+    told = "difference from the complete samples of the same patients"
+    return f"**{task}, {level} level:** {told}.\n\n" + _rows([head, ["---"] * len(head), *rows])
 
 
 def _told(comparison: Metrics) -> str:
@@ -112,7 +158,8 @@ def rewritten(page: str, only: str | None = None) -> str:
     def new(found: re.Match[str]) -> str:
         if only is not None and found["run"] != only:
             return found[0]
-        return f"{found[1]}\n{markdown(read_metrics(found['run']), found['level'])}\n\n{found[4]}"
+        made = (scenarios if found["what"] == "scenarios" else markdown)(read_metrics(found["run"]), found["level"])
+        return f"{found[1]}\n{made}\n\n{found[5]}"
 
     return BLOCK.sub(new, page)
 
@@ -122,12 +169,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", nargs="?", metavar="RUN", help="a finished run folder")
     parser.add_argument("--level", choices=LEVELS)
+    parser.add_argument("--scenarios", action="store_true", help="what recipes lose without some modalities")
     parser.add_argument("--write", nargs="+", type=Path, metavar="PAGE", default=[])
     asked = parser.parse_args()
     if asked.run is None and not asked.write:
         parser.error("give a run folder, or pages to write")
     if not asked.write:
-        print(markdown(read_metrics(asked.run), asked.level))
+        print((scenarios if asked.scenarios else markdown)(read_metrics(asked.run), asked.level))
     for page in asked.write:
         page.write_text(rewritten(page.read_text(encoding="utf-8"), asked.run), encoding="utf-8")
 

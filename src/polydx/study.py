@@ -268,7 +268,7 @@ class Study:
         )
 
     def describe(self) -> dict[str, Any]:
-        """Return counts: samples, patients, rows and gaps per modality, classes per task (patients too)."""
+        """Return counts: samples, patients, rows and gaps per modality and together, classes per task."""
         return {
             "name": self.name,
             "unit": self.unit,
@@ -276,9 +276,21 @@ class Study:
             "samples": len(self),
             "patients": len(self.patient_codes[1]),
             "modalities": {name: _describe_modality(self, name) for name in self.modalities},
+            "availability": self.availability(),
             "tasks": {name: _describe_task(self, name) for name in self.tasks},
             "notes": list(self.notes),
         }
+
+    def availability(self) -> dict[str, dict[str, int]]:
+        """Return which modalities samples have together ('image+raman', '' for none) -> how many samples and patients.
+
+        The most frequent first.
+        """
+        there = pd.DataFrame({name: self.present(name) for name in sorted(self.modalities)})
+        patterns = there.apply(lambda row: "+".join(there.columns[row.to_numpy()]), axis=1)
+        counts = pd.Series(self.patients).groupby(patterns.to_numpy()).agg(["size", "nunique"])
+        counts = counts.sort_values("size", ascending=False, kind="stable")
+        return {str(p): {"samples": int(row["size"]), "patients": int(row["nunique"])} for p, row in counts.iterrows()}
 
     def content_hashes(self) -> dict[str, NDArray[np.object_]]:
         """Return per modality the SHA-256 of each row's measurement, to find copies across studies."""

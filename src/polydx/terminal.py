@@ -96,6 +96,12 @@ def print_study(study: Any) -> None:
         kind = "rows of a table" if m["kind"] == "table" else m["kind"]
         there = described["samples"] - m["samples_without"]
         line(f"  {name}: {m['rows']} {kind}{extent}; {there} samples with, {m['samples_without']} without")
+    if len(described["modalities"]) > 1:
+        told = [
+            f"{n['samples']} {pattern.replace('+', ' + ') or 'none of them'}"
+            for pattern, n in described["availability"].items()
+        ]
+        line(f"  samples by what they have: {', '.join(told)}")
     for name, t in described["tasks"].items():
         classes = ", ".join(f"{c} {n['patients']} ({n['samples']})" for c, n in t["classes"].items())
         line(f"  {name} ({t['level']}): patients (samples) {classes}; {t['unlabelled']} samples unlabelled")
