@@ -18,6 +18,7 @@ from polydx.models.fusion import FUSIONS
 from polydx.recipes.build import build_recipes
 from polydx.recipes.extract import extract
 from polydx.recipes.kinds import rebuild
+from polydx.recipes.store import load_model, save_model
 from polydx.study import Images, RowIndex, Spectra, Study, Table, Task
 
 Make = Callable[..., Study]
@@ -131,9 +132,14 @@ def test_a_sample_is_answered_alike_alone_and_among_others(make, fusion):
     np.testing.assert_array_equal(back.predict_proba(study)["disease"], together)
 
 
-def test_a_network_of_several_modalities_repeats_to_the_byte(make):
+@pytest.mark.parametrize("variants", [0, 2])
+def test_a_network_of_several_modalities_repeats_to_the_byte(make, variants):
     study, changes = make(), {"fusion": FUSED[-1], "augmentation": {"raman": ["noise"], "image": ["horizontal_flip"]}}
-    changes["training"] = NETWORK["training"] | {"modality_dropout": 0.4, "mixup": 0.3}
+    changes["training"] = NETWORK["training"] | {
+        "modality_dropout": 0.4,
+        "mixup": 0.3,
+        "augmentation_variants": variants,
+    }
     one, other = fitted(study, **changes), fitted(study, **changes)
     for key, value in one.network.state_dict().items():
         assert torch.equal(value, other.network.state_dict()[key])
@@ -238,6 +244,24 @@ def test_tensorboard_holds_losses_metrics_shares_and_probes(make, tmp_path):
     silent = recipe.fit(study, 0)
     assert silent.history == model.history
     assert all(torch.equal(v, silent.network.state_dict()[k]) for k, v in model.network.state_dict().items())
+
+
+@pytest.mark.parametrize("method", ["supervised", "supcon"])
+def test_pretraining_with_labels_takes_several_modalities(make, method):
+    wanted = {"method": method, "projection": [8, 4], "epochs": 1, "augmentation": {"raman": ["noise"]}}
+    model = fitted(make(), pretrain=wanted, bags={"raman": "attention"})
+    assert [row["epoch"] for row in model.history] == [-1, 0, 1, 2]
+    assert np.isfinite(model.history[0]["pretrain/loss"])
+
+
+def test_an_encoder_of_several_modalities_serves_one_alone(make, tmp_path):
+    study = make(gaps=False)
+    save_model(tmp_path / "model", fitted(study), build_recipes({"it": NETWORK}, study)["it"], study, {})
+    alone = {"backbones": {"image": NETWORK["backbones"]["image"]}, "init": {"from": str(tmp_path / "model")}}
+    recipe: Any = build_recipes({"it": NETWORK | alone}, study)["it"]
+    start = recipe.start(study, 1).fitted
+    taken = load_model(tmp_path / "model").fitted.network.state_dict()
+    assert all(torch.equal(v, taken[k]) for k, v in start.network.state_dict().items() if k.startswith("backbones."))
 
 
 def test_features_of_samples_are_cut_at_a_stage_or_after_the_fusion(make):
