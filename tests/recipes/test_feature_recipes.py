@@ -14,7 +14,7 @@ from polydx.errors import AxisError, ConfigError
 from polydx.recipes.build import build_recipes
 from polydx.recipes.classical import FittedClassical
 from polydx.recipes.extract import extract, load_network, write_features
-from polydx.recipes.features import FittedFeatures, on_features
+from polydx.recipes.features_fitted import FittedFeatures
 from polydx.recipes.pretrain import pretrain, save_pretrained
 from polydx.recipes.protocol import stream_seed
 from polydx.recipes.provenance import seen, seen_in
@@ -51,7 +51,7 @@ def test_a_model_learns_from_the_features_of_the_fold(make_study):
 def test_it_is_the_model_on_the_standardised_features_of_the_network(make_study):
     study = make_study()
     fitted = build(study, params={"C": 0.1}).fit(study, 0)
-    x = fitted.network.features(study, "raman.stage3", "average").astype(np.float32).astype(np.float64)
+    x = network_of(fitted).features(study, "raman.stage3", "average").astype(np.float32).astype(np.float64)
     scaled = (x - x.mean(axis=0)) / np.where(x.std(axis=0) == 0, 1, x.std(axis=0))
     model = LogisticRegression(C=0.1, max_iter=500, class_weight="balanced")
     expected = model.fit(scaled, study.label_codes("disease")).predict_proba(scaled)
@@ -122,8 +122,12 @@ def test_a_network_pretrained_on_the_rows_is_pretrained_again_for_calibration(ma
     assert len(taught) == 6
 
 
+def network_of(fitted):
+    return fitted.cuts["features"].network
+
+
 def study_of(fitted, study):
-    return on_features(study, fitted.network.features(study, fitted.stage, fitted.pool))
+    return fitted.on_features(study)
 
 
 def test_the_same_seed_gives_the_same_bytes(make_study):
@@ -145,7 +149,7 @@ def test_augmented_copies_teach_the_model_and_keep_their_patients(make_study, mo
     assert len(learned) == 24
     assert learned.patients.tolist() == study.patients.tolist() * 3
     values = learned.spectra("features").values.reshape(3, 8, -1)
-    np.testing.assert_allclose(values[0], fitted.network.features(study, "raman.stage3", "average"), rtol=1e-6)
+    np.testing.assert_allclose(values[0], network_of(fitted).features(study, "raman.stage3", "average"), rtol=1e-6)
     assert not np.allclose(values[1], values[0])
     assert not np.allclose(values[1], values[2])
 
@@ -186,8 +190,8 @@ def test_a_bag_gives_the_mean_of_its_features(make_study):
         rows={"raman": RowIndex.from_lists([[3 * i, 3 * i + 1, 3 * i + 2] for i in range(8)])},
     )
     fitted = build(bags).fit(bags, 0)
-    single = fitted.network.features(study, "raman.stage3", "average").reshape(8, 3, -1).mean(axis=1)
-    np.testing.assert_allclose(fitted.network.features(bags, "raman.stage3", "average"), single, atol=1e-6)
+    single = network_of(fitted).features(study, "raman.stage3", "average").reshape(8, 3, -1).mean(axis=1)
+    np.testing.assert_allclose(network_of(fitted).features(bags, "raman.stage3", "average"), single, atol=1e-6)
     assert fitted.predict_proba(bags)["disease"].shape == (8, 2)
 
 

@@ -304,7 +304,7 @@ def test_other_weights_make_another_ensemble_and_another_recipe_of_features(make
         assert seen[0][name] != seen[1][name], name
     members = seen[0]["both"]["members"]
     assert members == {"net": seen[0]["net"], "tree": seen[0]["tree"]}
-    assert members["net"]["init_digest"] == members["tree"]["init_digest"]
+    assert members["net"]["init_digest"] == members["tree"]["networks"]["features"]["init_digest"]
 
 
 def test_a_mapped_source_network_is_used_as_it_is(make_study, ckpt):
@@ -368,7 +368,7 @@ def test_paths_start_at_the_study_file(tmp_path):
         }
     )
     found = with_absolute_paths(config.recipes, tmp_path)
-    for net in (found["a"], found["b"].features.network, found["c"].members["a"]):
+    for net in (found["a"], found["b"].features["features"].network, found["c"].members["a"]):
         assert net.init.source == tmp_path / "w.ckpt"
         assert net.pretrain.study.samples == tmp_path / "others" / "samples.csv"
         assert net.pretrain.study.name == "others"

@@ -13,7 +13,7 @@ from pydantic import (
     model_validator,
 )
 
-from polydx.config.base import Step, Strict
+from polydx.config.base import Step, Steps, Strict
 from polydx.config.recipes import (
     ClassicalConfig,
     NetworkConfig,
@@ -61,13 +61,32 @@ class CutConfig(Strict):
         return self
 
 
+FEATURES = "features"
+"""Name of a cut that stands alone."""
+
+
+def _as_cuts(found: Any) -> Any:
+    """Read one cut as a cut named `features`."""
+    one = isinstance(found, CutConfig) or (isinstance(found, Mapping) and {"from", "network", "stage"} & set(found))
+    return {FEATURES: found} if one else found
+
+
 class FeatureConfig(RecipeBase):
-    """A classical model on the features of a network, all fitted in the fold."""
+    """A classical model on features of networks, and on other modalities beside them, all fitted in the fold."""
 
     kind: Literal["features"]
-    features: CutConfig
+    features: Annotated[dict[str, CutConfig], BeforeValidator(_as_cuts), Field(min_length=1)]
+    preprocessing: Steps = Field(default_factory=dict, description="modality that is taken as it is -> steps")
     model: str
     params: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _names(self) -> FeatureConfig:
+        _refuse_odd_names(self.features, "cut")
+        both = [name for name in self.features if name in self.preprocessing]
+        if both:
+            raise ValueError(f"`{both[0]}` names a cut and a modality of `preprocessing`; name the cut otherwise")
+        return self
 
 
 class MemberReference(Strict):
@@ -141,7 +160,7 @@ def with_members(recipes: Mapping[str, Any]) -> dict[str, Any]:
 
 def _expanded(recipe: Any, recipes: Mapping[str, Any], above: tuple[str, ...], problems: list[Problem]) -> Any:
     if isinstance(recipe, FeatureConfig):
-        return _with_network(recipe, recipes, f"recipes.{above[-1]}.features.from", problems)
+        return _with_networks(recipe, recipes, f"recipes.{above[-1]}.features.from", problems)
     if not isinstance(recipe, EnsembleConfig):
         return recipe
     members, where = {}, f"recipes.{above[-1]}.members"
@@ -158,15 +177,17 @@ def _expanded(recipe: Any, recipes: Mapping[str, Any], above: tuple[str, ...], p
     return recipe.model_copy(update={"members": members})
 
 
-def _with_network(
+def _with_networks(
     recipe: FeatureConfig, recipes: Mapping[str, Any], where: str, problems: list[Problem]
 ) -> FeatureConfig:
-    """Put the network in the place of its name."""
-    name = recipe.features.source
-    if recipe.features.network is not None or name is None:
-        return recipe
+    """Put networks in the place of their names."""
     networks = [n for n, found in recipes.items() if isinstance(found, NetworkConfig)]
-    if name not in networks:
-        problems.append(Problem(where, unknown("network recipe", name, networks)))
-        return recipe
-    return recipe.model_copy(update={"features": recipe.features.model_copy(update={"network": recipes[name]})})
+    cuts = dict(recipe.features)
+    for name, cut in recipe.features.items():
+        if cut.network is not None or cut.source is None:
+            continue
+        if cut.source not in networks:
+            problems.append(Problem(where, unknown("network recipe", cut.source, networks)))
+        else:
+            cuts[name] = cut.model_copy(update={"network": recipes[cut.source]})
+    return recipe.model_copy(update={"features": cuts})

@@ -143,14 +143,15 @@ def _network(
 def _features(
     name: str, resolved: dict[str, Any], config: FeatureConfig, threads: int, sources: Sources
 ) -> FeatureRecipe:
-    from polydx.recipes.features import FeatureRecipe, feature_steps, learns, network_of
+    from polydx.recipes.features import Cut, FeatureRecipe, feature_steps, learns, network_of
 
-    schema = network_of(config)
-    network = _network(name, {}, schema, threads, sources)
-    steps = feature_steps(config.features)
-    alone = not learns(config.features, schema)  # else calibration needs fits of the network too
-    classical = ClassicalRecipe(name, {}, config.model, config.params, steps, calibrate=alone)
-    return FeatureRecipe(name, resolved | network.config, config.features, network, classical)
+    cuts = {n: Cut(cut, _network(name, {}, network_of(cut), threads, sources)) for n, cut in config.features.items()}
+    # Else calibration needs fits of the networks too.
+    alone = not any(learns(cut.schema, cut.network.schema) for cut in cuts.values())
+    classical = ClassicalRecipe(name, {}, config.model, config.params, feature_steps(config), calibrate=alone)
+    origins = {n: cut.network.config for n, cut in cuts.items() if cut.network.config}
+    resolved |= {"networks": origins} if origins else {}
+    return FeatureRecipe(name, resolved, cuts, tuple(config.preprocessing), classical)
 
 
 def _with_points(recipe: Recipe, config: AnyConfig, study: Study) -> Recipe:

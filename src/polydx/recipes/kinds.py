@@ -44,7 +44,7 @@ def _network(config: Mapping[str, Any], arrays: Arrays) -> Fitted:
 
 
 def _features(config: Mapping[str, Any], arrays: Arrays) -> Fitted:
-    from polydx.recipes.features import FittedFeatures
+    from polydx.recipes.features_fitted import FittedFeatures
 
     return FittedFeatures.from_state(config, arrays)
 

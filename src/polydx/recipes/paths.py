@@ -18,8 +18,11 @@ def _absolute(recipe: Any, base: Path) -> Any:
     if isinstance(recipe, EnsembleConfig):
         return recipe.model_copy(update={"members": with_absolute_paths(recipe.members, base)})
     if isinstance(recipe, FeatureConfig):
-        network = _absolute(recipe.features.network, base)
-        return recipe.model_copy(update={"features": recipe.features.model_copy(update={"network": network})})
+        cuts = {
+            name: cut.model_copy(update={"network": _absolute(cut.network, base)})
+            for name, cut in recipe.features.items()
+        }
+        return recipe.model_copy(update={"features": cuts})
     if not isinstance(recipe, NetworkConfig):
         return recipe
     changed: dict[str, Any] = {}
