@@ -1,0 +1,56 @@
+"""Whole runs and trained models of a study whose samples lack modalities."""
+
+import pytest
+
+from polydx import workflows
+from polydx.validation.run_folder import read_run
+
+YAML = """
+study: {dataset: simulated-multimodal, options: {patients: 24, missing: {clinical: 0.3}}}
+recipes:
+  fused: {kind: classical, model: logistic_regression, preprocessing: {raman: [snv, standardise], clinical: [impute, one_hot, standardise]}}
+  clinical-only: {kind: classical, model: logistic_regression, preprocessing: {clinical: [impute, one_hot, standardise]}}
+validation: {folds: 2, bootstrap: 100, missing: {at_random: 0.3}, primary: {recipe: fused, task: disease, level: patient, metric: auroc}}
+"""
+
+
+class Told:
+    """A progress display that keeps what it was told."""
+
+    def __init__(self):
+        self.lines = []
+
+    def say(self, text):
+        self.lines.append(text)
+
+    def begin(self, what, total): ...
+
+    def step(self, what): ...
+
+    def close(self): ...
+
+
+@pytest.mark.slow
+def test_a_run_keeps_what_its_recipes_answer_without_modalities(tmp_path):
+    (tmp_path / "study.yaml").write_text(YAML)
+    run = read_run(workflows.run(tmp_path / "study.yaml", out=tmp_path / "run", jobs=1))
+    assert set(run.scenarios["scenario"]) == {"without:raman", "without:clinical", "at-random:0.3"}
+    assert set(run.scenarios["recipe"]) == {"fused"}
+    fused, alone = (run.metrics["recipes"][r]["tasks"]["disease"] for r in ("fused", "clinical-only"))
+    assert alone["patient"]["n"] < fused["patient"]["n"] == 24
+    assert "scenarios" not in alone
+    assert set(fused["availability"]) == {"clinical+raman", "raman"}
+    assert fused["scenarios"]["without:raman"]["patient"]["n"] == alone["patient"]["n"]
+    (compared,) = run.metrics["comparisons"]
+    assert compared["n_common"] == alone["patient"]["n"]
+    assert any(note.startswith("clinical-only answers") for note in run.metrics["notes"])
+    assert "Which modalities does it need?" in (tmp_path / "run" / "report.html").read_text()
+
+
+@pytest.mark.slow
+def test_training_leaves_out_samples_without_the_recipes_modalities_and_says_so(tmp_path):
+    (tmp_path / "study.yaml").write_text(YAML)
+    told = Told()
+    workflows.train(tmp_path / "study.yaml", recipe="clinical-only", out=tmp_path / "model", progress=told)
+    (left,) = [line for line in told.lines if line.startswith("left out: ")]
+    assert left.endswith(" samples with none of clinical")
