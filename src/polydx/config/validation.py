@@ -65,6 +65,7 @@ class ValidationConfig(Strict):
     threads_per_fit: int = Field(1, ge=1)
     missing: MissingConfig = MissingConfig()
     primary: PrimaryConfig | None = None
+    explain: bool = Field(False, description="explain the recipe of the primary endpoint after the run")
 
     @model_validator(mode="before")
     @classmethod

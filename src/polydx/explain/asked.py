@@ -37,7 +37,7 @@ class Asked:
 
 def asked_of(
     path: Path,
-    study: str | Path | None,
+    study: str | Path | Study | None,
     *,
     recipe: str | None = None,
     sample: str | None = None,
@@ -47,7 +47,7 @@ def asked_of(
 
     Args:
         path: the folder.
-        study: study.yaml or a name; a run's own if not given.
+        study: study.yaml, a name, or the study itself; a run's own if not given.
         recipe: of a run.
         sample: only this one.
         data: folder of the named studies.
@@ -66,7 +66,7 @@ def asked_of(
     if recipe is None and len(names) > 1:
         raise ConfigError(f"{path} is a run of {counted(len(names), 'recipe')}: name one of {', '.join(names)}")
     chosen = recipe or names[0]
-    loaded = load_study(study if study is not None else path / "config.yaml", data)
+    loaded = _loaded(study if study is not None else path / "config.yaml", data)
     subjects = run_subjects(run, loaded, chosen, sample=sample, data=data)
     used = run.predictions.loc[run.predictions["recipe"] == chosen, "modalities"]
     modalities = tuple(dict.fromkeys(m for row in used.map(tuple).unique() for m in row))
@@ -74,12 +74,16 @@ def asked_of(
     return Asked(loaded, chosen, modalities, subjects, fits, path, sample)
 
 
-def _of_model(path: Path, study: str | Path | None, sample: str | None, data: str | Path | None) -> Asked:
+def _loaded(study: str | Path | Study, data: str | Path | None) -> Study:
+    return study if isinstance(study, Study) else load_study(study, data)
+
+
+def _of_model(path: Path, study: str | Path | Study | None, sample: str | None, data: str | Path | None) -> Asked:
     from polydx.recipes.store import load_model
 
     if study is None:
         raise ConfigError(f"{path} is a model: name the study whose samples it shall explain")
-    model, loaded = load_model(path), load_study(study, data)
+    model, loaded = load_model(path), _loaded(study, data)
     if sample is not None and sample not in set(loaded.ids):
         raise StudyError(f"study '{loaded.name}' has no sample '{sample}' to explain")
     whole = model_subject(model.fitted, loaded)

@@ -8,14 +8,19 @@ Shapes: `n` inputs, `N` samples, `L` points of the study's axis, `L'` points tha
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from polydx.errors import ConfigError
 from polydx.explain.choice import Target, reference_samples
 from polydx.explain.networks import Rows, gradient, network_of, rows_into
+from polydx.explain.pictorial import ImageMethod
 from polydx.explain.spectral import Method
 from polydx.explain.subjects import Subject
 from polydx.recipes.network_fitted import FittedNetwork
@@ -83,6 +88,25 @@ def grad_cam(stage: str | None = None) -> Method:
         centres, points = cell_centres(rows, cut), np.arange(rows.values.shape[-1])
         wide = np.array([np.interp(points, centres, row) for row in cells.double().numpy()])
         return rows.by_sample(on_study_axis(network, study, modality, torch.from_numpy(wide)))
+
+    return explained
+
+
+def grad_cam_of_images(stage: str | None = None) -> ImageMethod:
+    """Return Grad-CAM at a stage of the backbone, the last if not given, on the image as it enters the network."""
+
+    def explained(subject: Subject, study: Study, modality: str, target: Target) -> tuple[Floats, NDArray[Any]]:
+        network = network_of(subject.fitted, "grad_cam")
+        rows = rows_into(network, study, modality)
+        cut = stage or network.network.backbone(modality).stages[-1]
+        # Images of different patients do not lie on top of each other: nothing is taken off the activations.
+        cells = cam_cells(rows, subject.train, replace(target, reference=()), cut)[:1]  # (1, h, w)
+        wide = functional.interpolate(cells[:, None], size=rows.values.shape[2:], mode="bilinear")
+        levels = network.inputs.known[modality]
+        picture = rows.values[0].double().numpy()  # (C, H, W)
+        if levels is not None:
+            picture = (picture - levels[0][:, None, None]) / (levels[1] - levels[0])[:, None, None]
+        return wide[0, 0].double().numpy(), (255 * picture.clip(0, 1)).astype(np.uint8).transpose(1, 2, 0)
 
     return explained
 

@@ -17,7 +17,7 @@ from polydx.explain.store import Explanation
 from polydx.explain.subjects import Subject
 from polydx.explain.summary import of_spectra
 from polydx.progress import Progress
-from polydx.study import Spectra, Study, Table
+from polydx.study import Images, Spectra, Study, Table
 
 MethodName: TypeAlias = Literal["occlusion", "integrated_gradients", "grad_cam", "shapley", "permutation", "modalities"]
 MAPS: tuple[MethodName, ...] = ("occlusion", "integrated_gradients", "grad_cam")
@@ -73,6 +73,8 @@ def explain_by(asked: Asked, chosen: Sequence[Target], options: Options, progres
 def _maps(
     asked: Asked, chosen: Sequence[Target], options: Options, progress: Progress, done: Callable[[Subject], None]
 ) -> Explanation:
+    if _in_images(asked, options):
+        return _images(asked, chosen, options, done)
     modality = chosen_modality(asked.study, asked.modalities, options.modality, Spectra)
     method, one = _method(options), asked.sample is not None
     subjects = list(asked.subjects) if options.sanity else asked.subjects
@@ -83,6 +85,34 @@ def _maps(
             progress.say(f"sanity check of {found.target.label}")
             entry["sanity"] = _sanity(list(subjects), found, method, modality, one)
     return told
+
+
+def _in_images(asked: Asked, options: Options) -> bool:
+    """Tell whether the map is one of images: those asked for, or all that the recipe could be mapped in."""
+    kinds = {name: asked.study.modalities[name].kind for name in asked.modalities}
+    if options.modality in kinds:
+        return kinds[options.modality] == Images.kind
+    return Spectra.kind not in kinds.values() and Images.kind in kinds.values()
+
+
+def _images(asked: Asked, chosen: Sequence[Target], options: Options, done: Callable[[Subject], None]) -> Explanation:
+    from polydx.explain.pictorial import explain_images, occlusion_of_images, of_images
+
+    modality = chosen_modality(asked.study, asked.modalities, options.modality, Images)
+    if options.sanity or options.method == "integrated_gradients":
+        what = "--sanity" if options.sanity else f"`{options.method}`"
+        raise ConfigError(
+            f"{what} is for maps of spectra, and '{modality}' holds images: leave it out, or use grad_cam"
+        )
+    if options.method == "grad_cam":
+        from polydx.explain.gradients import grad_cam_of_images
+
+        method = grad_cam_of_images(options.stage)
+    else:
+        method = occlusion_of_images()
+    found = explain_images(asked.subjects, method, modality, chosen, any_class=asked.sample is not None, done=done)
+    about = _about(asked, chosen, options)
+    return of_images(found, {**about, "options": {}, "modality": modality, "kind": Images.kind})
 
 
 def _sanity(

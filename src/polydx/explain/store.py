@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from polydx.errors import ReadError
@@ -41,11 +43,13 @@ class Explanation:
         about: what was explained, how, and what sums it up; the content of explanation.json.
         tables: name of a CSV file, without its ending -> its rows.
         folds: values of every fold and patient, for those who want to go on from there; None if there are none.
+        arrays: images and maps over them, by name.
     """
 
     about: dict[str, Any]
     tables: dict[str, pd.DataFrame]
-    folds: pd.DataFrame | None = field(default=None)
+    folds: pd.DataFrame | None = None
+    arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
 
 
 def folder_name(about: Mapping[str, Any]) -> str:
@@ -65,11 +69,14 @@ def write_explanation(folder: Path, found: Explanation) -> None:
     if found.folds is not None:
         with replacing(folder / "folds.parquet") as temporary:
             found.folds.to_parquet(temporary, index=False)
+    if found.arrays:
+        with replacing(folder / "arrays.npz") as temporary, temporary.open("wb") as stream:
+            np.savez_compressed(stream, allow_pickle=False, **found.arrays)
     write_json(folder / ABOUT, {"schema": SCHEMA, "tables": list(found.tables), **found.about})
 
 
 def read_explanation(folder: Path) -> Explanation:
-    """Return an explanation without the values of its folds.
+    """Return an explanation, of maps over spectra without the values of its folds.
 
     Raises:
         ReadError: there is none, or it is broken.
@@ -81,9 +88,13 @@ def read_explanation(folder: Path) -> Explanation:
         about = json.loads(path.read_text(encoding="utf-8"))
         check_stored(about, _About, path, ReadError, REMEDY)
         tables = {str(name): pd.read_csv(folder / f"{name}.csv") for name in about["tables"]}
+        by_patient = folder / "folds.parquet"
+        folds = pd.read_parquet(by_patient) if "shares" in tables and by_patient.is_file() else None
+        path = folder / "arrays.npz"
+        arrays = dict(np.load(path, allow_pickle=False)) if path.is_file() else {}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ReadError(f"{folder}: the explanation is broken ({error}); {REMEDY}") from None
-    return Explanation(about, tables)
+    return Explanation(about, tables, folds, arrays)
 
 
 def explanations(run: Path) -> list[Explanation]:

@@ -18,7 +18,7 @@ from polydx.explain.agnostic.scores import CERTAIN
 from polydx.explain.choice import Target
 from polydx.explain.shares import Sharing
 from polydx.explain.subjects import Subject
-from polydx.study import RowIndex, Study, Table
+from polydx.study import Modality, RowIndex, Study, Table
 
 Floats: TypeAlias = NDArray[np.float64]
 BACKGROUND = 30
@@ -29,13 +29,13 @@ def shapley(modality: str, seed: int = 0) -> Sharing:
     """Return Shapley values of a table's columns: they add up to the log-odds less the background's mean."""
 
     def shared(subject: Subject, study: Study, target: Target) -> Floats:
-        background = background_rows(subject.train, modality, seed)
+        background, table = background_rows(subject.train, modality, seed), table_of(study, modality)
         found = []
         for position in range(len(study)):
-            rows = table_of(study, modality).frame.iloc[study.rows[modality][position]]
+            rows = table.frame.iloc[study.rows[modality][position]]
 
             def score(frame: pd.DataFrame, position: int = position) -> Floats:
-                asked = with_rows(study, position, modality, frame)
+                asked = with_modality(study, position, modality, replace(table, frame=frame))
                 return log_odds(subject.fitted.predict_proba(asked)[target.task][:, target.code])
 
             rng = np.random.default_rng([seed, position])
@@ -93,21 +93,20 @@ def table_of(study: Study, modality: str) -> Table:
     return found
 
 
-def with_rows(study: Study, position: int, modality: str, frame: pd.DataFrame) -> Study:
-    """Return one sample many times, each time with another row of a table: one sample a row of `frame`."""
-    many = np.full(len(frame), position)
-    ids = pd.Index([f"asked-{i}" for i in range(len(frame))], name="sample", dtype=object)
-    rows, modalities = {}, {}
+def with_modality(study: Study, position: int, modality: str, rows: Modality) -> Study:
+    """Return one sample many times, each time with another row of a modality: one sample a row."""
+    many = np.full(len(rows), position)
+    ids = pd.Index([f"asked-{i}" for i in range(len(rows))], name="sample", dtype=object)
+    index, modalities = {}, {}
     for name, held in study.modalities.items():
-        rows[name], needed = study.rows[name].take(many)
+        index[name], needed = study.rows[name].take(many)
         modalities[name] = held.take(needed)
-    table = replace(table_of(study, modality), frame=frame)
     return replace(
         study,
         samples=study.samples.iloc[many].set_axis(ids),
         labels=study.labels.iloc[many].set_axis(ids),
-        modalities={**modalities, modality: table},
-        rows={**rows, modality: RowIndex.one_each(len(frame))},
+        modalities={**modalities, modality: rows},
+        rows={**index, modality: RowIndex.one_each(len(rows))},
         unit="sample",
         quality=None,
     )

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from polydx.explain.store import Explanation
-from polydx.report.figures.explained import shares, spectral_map
+from polydx.report.figures.explained import examples, shares, spectral_map
 from polydx.report.style import drawing, to_svg
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SIMULATED = "SIMULATED DATA"
 UNITS = {
@@ -23,20 +27,29 @@ def figures(found: Explanation) -> dict[str, str]:
     return {f"{found.about['kind']}-{entry['class']}": figure(found, entry) for entry in found.about["classes"]}
 
 
-def figure(found: Explanation, entry: dict[str, Any]) -> str:
+def figure(found: Explanation, entry: Mapping[str, Any]) -> str:
     """Return the SVG text of one class."""
-    about, label = found.about, entry["class"]
+    about = found.about
     with drawing():
-        if about["kind"] == "spectra":
-            own, bands = of_class(found.tables["maps"], label), of_class(found.tables["bands"], label)
-            drawn = spectral_map(own, bands, label, entry["against"], "share of the log-odds")
-        else:
-            own = of_class(found.tables["shares"], label)
-            people = None if found.folds is None else of_class(found.folds, label)
-            drawn = shares(own, people, UNITS[about["method"]])
-        title = f"{about['task']}: {label}, by {about['recipe']}"
+        drawn = draw(found, entry)
+        title = f"{about['task']}: {entry['class']}, by {about['recipe']}"
         drawn.suptitle(f"{SIMULATED}   {title}" if about["simulated"] else title, fontsize=9)
         return to_svg(drawn)
+
+
+def draw(found: Explanation, entry: Mapping[str, Any]) -> Figure:
+    """Return the figure of one class; to be called inside `drawing`."""
+    kind, label = found.about["kind"], entry["class"]
+    if kind == "spectra":
+        own, bands = of_class(found.tables["maps"], label), of_class(found.tables["bands"], label)
+        return spectral_map(own, bands, label, entry["against"], "share of the log-odds")
+    if kind == "images":
+        own = of_class(found.tables["examples"], label)
+        names = [f"{s} ({p:.2f})" for s, p in zip(own["sample"], own["probability"], strict=True)]
+        pictures, heats = ([found.arrays[f"{what}-{n}"] for n in own["number"]] for what in ("picture", "heat"))
+        return examples(pictures, heats, names)
+    people = None if found.folds is None else of_class(found.folds, label)
+    return shares(of_class(found.tables["shares"], label), people, UNITS[found.about["method"]])
 
 
 def of_class(table: pd.DataFrame, label: str) -> pd.DataFrame:

@@ -12,6 +12,7 @@ from polydx.report.blocks import Block, Details, Picture, Section
 from polydx.report.sections.believe import can_i_believe_it
 from polydx.report.sections.compared import compared_with_what
 from polydx.report.sections.done import what_was_done
+from polydx.report.sections.explained import rests_on
 from polydx.report.sections.fails import where_does_it_fail
 from polydx.report.sections.good import how_good
 from polydx.report.sections.modalities import which_modalities
@@ -19,7 +20,15 @@ from polydx.report.style import inline
 from polydx.report.view import View
 from polydx.validation.run_folder import Run
 
-SECTIONS = (how_good, compared_with_what, can_i_believe_it, where_does_it_fail, what_was_done, which_modalities)
+SECTIONS = (
+    how_good,
+    compared_with_what,
+    can_i_believe_it,
+    where_does_it_fail,
+    what_was_done,
+    which_modalities,
+    rests_on,
+)
 TEMPLATE = "template.html.j2"
 
 

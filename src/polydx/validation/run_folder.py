@@ -99,6 +99,7 @@ def start_run(folder: Path, config: Config, study: Study, checks: Sequence[Mappi
     folder.mkdir(parents=True, exist_ok=True)
     for name in FINISHED:
         (folder / name).unlink(missing_ok=True)
+    shutil.rmtree(folder / "explain", ignore_errors=True)  # they may be of other fits
     for left in folder.rglob(".*.tmp"):  # of a run that was killed while it wrote
         left.unlink(missing_ok=True)
     write_text(folder / "config.yaml", to_yaml(config))

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from polydx.errors import ConfigError
+from polydx.errors import ConfigError, StudyError
 from polydx.explain.asked import asked_of
 from polydx.explain.choice import targets
-from polydx.explain.methods import Options, explain_by
+from polydx.explain.methods import MethodName, Options, explain_by
 from polydx.explain.store import Explanation, folder_name, write_explanation
 from polydx.progress import Progress, Silent
+from polydx.study import Spectra, Study, Table
 
 
 def explain(
     path: str | Path,
-    study: str | Path | None = None,
+    study: str | Path | Study | None = None,
     *,
     task: str,
     recipe: str | None = None,
@@ -29,7 +31,7 @@ def explain(
 
     Args:
         path: a finished run folder, or the folder of a model.
-        study: study.yaml or the name of a study; that of the run if not given.
+        study: study.yaml, the name of a study, or a study; that of the run if not given.
         task: to explain.
         recipe: of the run.
         label: one class; the positive one of two, or all of more, if not given.
@@ -57,6 +59,44 @@ def explain(
     write_explanation(folder, found)
     _draw(folder, found)
     return folder
+
+
+def explain_run(
+    folder: Path, study: Study, *, data: str | Path | None = None, progress: Progress | None = None
+) -> None:
+    """Explain what a run's declared recipe, or its first one, rests on, by methods that cost little.
+
+    Networks of spectra by integrated gradients, other recipes of spectra by occlusion, tables by permutation, and
+    several modalities by their shares; images take too long for this.
+
+    Args:
+        folder: a finished run.
+        study: the one that was run.
+        data: folder of the named studies.
+        progress: told how far it is.
+    """
+    from polydx.validation.run_folder import read_run
+
+    progress, run = progress or Silent(), read_run(folder)
+    primary = run.config.validation.primary
+    recipe = next(iter(run.config.recipes)) if primary is None else primary.recipe
+    used = run.predictions.loc[run.predictions["recipe"] == recipe, "modalities"].map(tuple)
+    modalities = list(dict.fromkeys(m for row in used.unique() for m in row))
+    for options in _cheap(study, modalities, run.config.recipes[recipe].kind == "network"):
+        for task in run.tasks:
+            try:
+                explain(folder, study, task=task, recipe=recipe, options=options, data=data, progress=progress)
+            except (ConfigError, StudyError) as error:
+                progress.say(f"not explained: {task} by {options.method}: {error.message}")
+
+
+def _cheap(study: Study, modalities: Sequence[str], network: bool) -> list[Options]:
+    """Return the methods that explain these modalities at little cost."""
+    kinds = {name: study.modalities[name].kind for name in modalities}
+    method: MethodName = "integrated_gradients" if network else "occlusion"
+    found = [Options(method, name) for name, kind in kinds.items() if kind == Spectra.kind]
+    found += [Options("permutation", name) for name, kind in kinds.items() if kind == Table.kind]
+    return [*found, Options("modalities")] if len(modalities) > 1 else found
 
 
 def _draw(folder: Path, found: Explanation) -> None:

@@ -12,6 +12,7 @@ from polydx.io.config_file import read_variants
 from polydx.progress import Progress, Silent
 from polydx.recipes.protocol import Recipe
 from polydx.splits import describe_split
+from polydx.workflows.explaining import explain_run
 from polydx.workflows.preparing import Prepared, cheap_recipe, check, one_variant, prepare
 
 
@@ -134,6 +135,8 @@ def _run(
         metrics = _metrics(prepared, result, gap)
         also = {"scenarios": result.scenarios, "modality_weights": result.modality_weights}
         finish_run(folder, result.predictions, result.splits, result.history, metrics, **also)
+        if config.validation.explain:
+            explain_run(folder, study, data=data, progress=progress)
         progress.say("report")
         report(folder)
     return folder

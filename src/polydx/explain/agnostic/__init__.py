@@ -1,5 +1,6 @@
 """Explanations of anything that turns measurements into scores: NumPy and pandas alone, no model is looked into."""
 
+from polydx.explain.agnostic.images import occlude_patches
 from polydx.explain.agnostic.modalities import modality_shares
 from polydx.explain.agnostic.scores import log_odds
 from polydx.explain.agnostic.shapley import exact_shapley, sampled_shapley
@@ -10,6 +11,7 @@ __all__ = [
     "exact_shapley",
     "log_odds",
     "modality_shares",
+    "occlude_patches",
     "occlude_windows",
     "permutation_losses",
     "sampled_shapley",

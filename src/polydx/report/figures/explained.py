@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from polydx.report.style import FAINT, INK, PALETTE, WIDTH, canvas, name_rows, plain_axes
+from polydx.report.style import FAINT, GRID, INK, PALETTE, WIDTH, canvas, name_rows, plain_axes
 from polydx.report.words import clipped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.colors import LinearSegmentedColormap
     from matplotlib.figure import Figure
 
 FOR, AGAINST = PALETTE[1], PALETTE[0]
@@ -53,7 +55,7 @@ def spectral_map(found: pd.DataFrame, bands: pd.DataFrame, label: str, against: 
 
 
 def shares(found: pd.DataFrame, by_patient: pd.DataFrame | None, unit: str) -> Figure:
-    """Draw the mean size of each part's share with its interval, and behind it a dot a patient.
+    """Draw the mean size of each part's share with its interval, the signed mean, and a tick a patient.
 
     Args:
         found: `part`, `mean`, `size`, `low`, `high` of one class, the largest first.
@@ -64,13 +66,12 @@ def shares(found: pd.DataFrame, by_patient: pd.DataFrame | None, unit: str) -> F
     figure = canvas(WIDTH * 0.8, 0.9 + 0.27 * len(found))
     ax = figure.subplots()
     rows = np.arange(len(found))
-    signs = np.where(found["mean"] >= 0, FOR, AGAINST)
-    ax.barh(rows, found["size"] * np.sign(found["mean"]).replace(0, 1), color=signs, alpha=0.6, height=0.62)
+    ax.barh(rows, found["size"], color=GRID, edgecolor=FAINT, linewidth=0.6, height=0.62)
     for row, (part, low, high, mean) in enumerate(
         zip(*(found[c] for c in ("part", "low", "high", "mean")), strict=True)
     ):
-        side = -1 if mean < 0 else 1
-        ax.plot([side * low, side * high], [row, row], color=INK, linewidth=1.2, zorder=4)
+        ax.plot([low, high], [row, row], color=INK, linewidth=1.2, zorder=4)
+        ax.plot(mean, row, "D", color=FOR if mean >= 0 else AGAINST, markersize=5, zorder=5)
         if by_patient is not None:
             values = by_patient.loc[by_patient["part"].astype(str) == str(part), "value"]
             ax.plot(values, np.full(len(values), row + 0.4), "|", color=INK, markersize=5, alpha=0.4)
@@ -81,18 +82,45 @@ def shares(found: pd.DataFrame, by_patient: pd.DataFrame | None, unit: str) -> F
     return figure
 
 
-def _shade(ax: Axes, x: np.ndarray, mean: np.ndarray) -> None:
-    """Colour the background by the map: orange for the class, blue against it."""
+def examples(pictures: Sequence[np.ndarray], heats: Sequence[np.ndarray], names: Sequence[str]) -> Figure:
+    """Draw each image, and beside it the image under its map: orange speaks for the class, blue against it.
+
+    Args:
+        pictures: (H, W) or (H, W, 3), 0 to 255.
+        heats: (H, W) maps of the same sizes.
+        names: what stands over each.
+    """
+    columns = min(3, len(pictures))
+    lines = -(-len(pictures) // columns)
+    figure = canvas(WIDTH * columns / 3, 1.5 * lines + 0.3)
+    axes = figure.subplots(lines, 2 * columns, squeeze=False).ravel()
+    for ax in axes:
+        ax.set_axis_off()
+    for i, (picture, heat, name) in enumerate(zip(pictures, heats, names, strict=True)):
+        plain, under = axes[2 * i], axes[2 * i + 1]
+        for ax in (plain, under):
+            ax.imshow(picture, cmap="gray", vmin=0, vmax=255)
+        most = float(np.abs(heat).max()) or 1.0
+        under.imshow(heat, cmap=_for_against(), vmin=-most, vmax=most, alpha=0.2 + 0.6 * np.abs(heat) / most)
+        plain.set_title(clipped(name, 34), fontsize=7, fontweight="normal")
+    return figure
+
+
+def _for_against() -> LinearSegmentedColormap:
     from matplotlib.colors import LinearSegmentedColormap
 
+    return LinearSegmentedColormap.from_list("for-against", [AGAINST, "white", FOR])
+
+
+def _shade(ax: Axes, x: np.ndarray, mean: np.ndarray) -> None:
+    """Colour the background by the map: orange for the class, blue against it."""
     most = float(np.nanmax(np.abs(mean))) if np.isfinite(mean).any() else 0.0
-    colours = LinearSegmentedColormap.from_list("for-against", [AGAINST, "white", FOR])
     ax.imshow(
         np.nan_to_num(mean)[None, :],
         aspect="auto",
         extent=(float(x[0]), float(x[-1]), 0.0, 1.0),
         transform=ax.get_xaxis_transform(),
-        cmap=colours,
+        cmap=_for_against(),
         vmin=-most or -1.0,
         vmax=most or 1.0,
         alpha=0.55,
