@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sized
+from functools import cached_property
 from typing import Any, Protocol, cast
 
 import torch
@@ -37,10 +38,13 @@ class Bags:
     def __getitem__(self, samples: slice | Tensor) -> Bags:
         """Return the samples of a slice, a bool mask or numbers, with their rows."""
         chosen = torch.arange(len(self))[samples if isinstance(samples, slice) else samples.cpu()]
-        return Bags(self.values[self.numbers(chosen)], _starts(self.counts[chosen]))
+        starts = _starts(self.counts[chosen]) if self.ragged else torch.arange(len(chosen) + 1)
+        return Bags(self.values[self.numbers(chosen)], starts)
 
     def numbers(self, samples: Tensor) -> Tensor:
         """Return (m,) int64, the numbers of the rows of these samples (n,), one sample after the other."""
+        if not self.ragged:
+            return samples
         counts = self.counts[samples]
         # Row j of the answer is row (j - its new start) after the old start of its sample.
         shift = torch.repeat_interleave(self.starts[samples] - _starts(counts)[:-1], counts)
@@ -51,12 +55,12 @@ class Bags:
         """The rows themselves, where they are held as a tensor."""
         return cast(Tensor, self.values)
 
-    @property
+    @cached_property
     def ragged(self) -> bool:
         """Whether some sample has not exactly one row."""
         return bool((self.counts != 1).any())
 
-    @property
+    @cached_property
     def counts(self) -> Tensor:
         """(N,) int64, rows of each sample."""
         return self.starts.diff()
@@ -66,7 +70,7 @@ class Bags:
         """(N,) bool, True where a sample has a row."""
         return self.counts > 0
 
-    @property
+    @cached_property
     def owner(self) -> Tensor:
         """(n,) int64, the sample each row belongs to."""
         return torch.repeat_interleave(torch.arange(len(self)), self.counts)

@@ -27,8 +27,8 @@ ACTIVATIONS: dict[str, type[nn.ReLU] | type[nn.GELU] | type[nn.SiLU]] = {
 @contextmanager
 def steady_norms(wanted: bool, *modules: nn.Module) -> Iterator[None]:
     """Keep the batch norms of the modules in evaluation inside the block, if that is wanted."""
-    norms = [m for module in modules for m in module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
-    learning = [norm for norm in norms if norm.training] if wanted else []
+    every = (m for module in modules if wanted for m in module.modules())
+    learning = [m for m in every if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.training]
     for norm in learning:
         norm.eval()
     try:

@@ -82,9 +82,12 @@ class Fill(nn.Module):
         return torch.where(present.unsqueeze(1), x, self.mean.to(x.dtype))
 
     def _follow(self, x: Tensor, present: Tensor) -> None:
-        if bool(present.any()):
-            self.batches += 1.0
-            self.mean += (x[present].float().mean(dim=0) - self.mean) / self.batches.clamp(max=10.0)
+        counted = present.float()
+        rows = counted.sum()
+        mean = torch.where(present.unsqueeze(1), x, 0.0).float().sum(dim=0) / rows.clamp(min=1.0)
+        seen = (rows > 0).float()
+        self.batches += seen
+        self.mean += (mean - self.mean) * seen / self.batches.clamp(1.0, 10.0)
 
 
 def stacked(present: Mapping[str, Tensor], order: tuple[str, ...]) -> Tensor:
