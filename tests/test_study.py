@@ -266,27 +266,14 @@ def test_a_modality_that_no_sample_has_is_refused(make_study):
         study.having(["blood"])
 
 
-def test_a_modality_taken_away_leaves_the_others_as_they_are(make_study):
-    study = with_second(make_study(), absent=set())
-    gone = study.without("blood")
-    assert not gone.present("blood").any()
-    assert len(gone.modalities["blood"]) == 0
-    np.testing.assert_array_equal(gone.modalities["raman"].values, study.modalities["raman"].values)
-    first = np.arange(24) < 3
-    less = study.lacking({"raman": first})
-    assert list(less.present("raman")) == list(~first)
-    assert less.present("blood").all()
-    np.testing.assert_array_equal(less.modalities["raman"].values, study.modalities["raman"].values[3:])
-
-
 def test_a_study_counts_which_modalities_samples_have_together(make_study):
     study = with_second(make_study(), absent={0, 1, 2, 3})
     assert study.describe()["availability"] == {
         "blood+raman": {"samples": 20, "patients": 7},
         "raman": {"samples": 4, "patients": 2},
     }
-    bare = study.lacking({"raman": np.arange(24) == 0})
-    assert bare.availability()[""] == {"samples": 1, "patients": 1}
+    alone = replace(study, modalities={"blood": study.modalities["blood"]}, rows={"blood": study.rows["blood"]})
+    assert alone.describe()["availability"][""] == {"samples": 4, "patients": 2}
 
 
 def test_what_samples_have_together_is_printed(make_study, capsys):

@@ -188,3 +188,33 @@ class RowIndex:
         kept = RowIndex.from_lists(lists)
         needed, renumbered = np.unique(kept.rows, return_inverse=True)
         return RowIndex(kept.starts, renumbered.astype(np.int64)), needed
+
+
+def describe_rows(modality: Modality, index: RowIndex) -> dict[str, Any]:
+    """Return kind, rows and gaps of a modality, and of spectra their axis."""
+    counts = index.counts
+    described: dict[str, Any] = {
+        "kind": modality.kind,
+        "rows": len(modality),
+        "samples_without": int((counts == 0).sum()),
+        "most_rows_a_sample": int(counts.max(initial=0)),
+    }
+    if isinstance(modality, Spectra):
+        described |= {"points": len(modality.axis), "from": float(modality.axis[0]), "to": float(modality.axis[-1])}
+    return described
+
+
+def availability(rows: Mapping[str, RowIndex], patients: NDArray[np.object_]) -> dict[str, dict[str, int]]:
+    """Return which modalities samples have together ('image+raman', '' for none) -> how many samples and patients.
+
+    The most frequent first.
+
+    Args:
+        rows: modality -> index from the N samples to its rows.
+        patients: (N,) patient of each sample.
+    """
+    there = pd.DataFrame({name: rows[name].counts > 0 for name in sorted(rows)})
+    patterns = ["+".join(there.columns[row]) for row in there.to_numpy()]
+    counts = pd.Series(patients).groupby(patterns).agg(["size", "nunique"])
+    counts = counts.sort_values("size", ascending=False, kind="stable")
+    return {str(p): {"samples": int(row["size"]), "patients": int(row["nunique"])} for p, row in counts.iterrows()}

@@ -16,7 +16,17 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from polydx.errors import Problem, StudyError, counted
-from polydx.modalities import FloatArray, Images, IntArray, Modality, RowIndex, Spectra, Table
+from polydx.modalities import (
+    FloatArray,
+    Images,
+    IntArray,
+    Modality,
+    RowIndex,
+    Spectra,
+    Table,
+    availability,
+    describe_rows,
+)
 
 __all__ = [
     "UNLABELLED",
@@ -197,24 +207,6 @@ class Study:
             raise StudyError(f"none of the {counted(len(self), 'sample')} of study '{self.name}' has any of: {named}")
         return self.take(np.flatnonzero(there))
 
-    def lacking(self, gone: Mapping[str, NDArray[np.bool_]]) -> Study:
-        """Return the study in which samples lack modalities that they had; rows that no sample has are not kept.
-
-        Args:
-            gone: modality -> (N,) True where its rows are taken away.
-        """
-        modalities, rows = dict(self.modalities), dict(self.rows)
-        for name, away in gone.items():
-            index = self.rows[name]
-            kept = RowIndex.from_lists([index[i] if not away[i] else [] for i in range(len(self))])
-            rows[name], needed = kept.take(np.arange(len(self)))
-            modalities[name] = modalities[name].take(needed)
-        return replace(self, modalities=modalities, rows=rows)
-
-    def without(self, modality: str) -> Study:
-        """Return the study in which no sample has this modality."""
-        return self.lacking({modality: np.ones(len(self), dtype=np.bool_)})
-
     def spectra(self, modality: str) -> Spectra:
         """Return a modality that must hold spectra.
 
@@ -275,22 +267,11 @@ class Study:
             "simulated": self.simulated,
             "samples": len(self),
             "patients": len(self.patient_codes[1]),
-            "modalities": {name: _describe_modality(self, name) for name in self.modalities},
-            "availability": self.availability(),
+            "modalities": {name: describe_rows(m, self.rows[name]) for name, m in self.modalities.items()},
+            "availability": availability(self.rows, self.patients),
             "tasks": {name: _describe_task(self, name) for name in self.tasks},
             "notes": list(self.notes),
         }
-
-    def availability(self) -> dict[str, dict[str, int]]:
-        """Return which modalities samples have together ('image+raman', '' for none) -> how many samples and patients.
-
-        The most frequent first.
-        """
-        there = pd.DataFrame({name: self.present(name) for name in sorted(self.modalities)})
-        patterns = there.apply(lambda row: "+".join(there.columns[row.to_numpy()]), axis=1)
-        counts = pd.Series(self.patients).groupby(patterns.to_numpy()).agg(["size", "nunique"])
-        counts = counts.sort_values("size", ascending=False, kind="stable")
-        return {str(p): {"samples": int(row["size"]), "patients": int(row["nunique"])} for p, row in counts.iterrows()}
 
     def content_hashes(self) -> dict[str, NDArray[np.object_]]:
         """Return per modality the SHA-256 of each row's measurement, to find copies across studies."""
@@ -408,19 +389,6 @@ def _conflicts(study: Study, name: str, task: Task) -> list[Problem]:
         for patient, codes in answers.items()
         if len(codes) > 1
     ]
-
-
-def _describe_modality(study: Study, name: str) -> dict[str, Any]:
-    modality, counts = study.modalities[name], study.rows[name].counts
-    described: dict[str, Any] = {
-        "kind": modality.kind,
-        "rows": len(modality),
-        "samples_without": int((counts == 0).sum()),
-        "most_rows_a_sample": int(counts.max(initial=0)),
-    }
-    if isinstance(modality, Spectra):
-        described |= {"points": len(modality.axis), "from": float(modality.axis[0]), "to": float(modality.axis[-1])}
-    return described
 
 
 def _describe_task(study: Study, name: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from polydx.errors import ReadError, StudyError
 from polydx.study import RowIndex, Spectra
 from polydx.validation.cross_validation import cross_validate
 from polydx.validation.missing import missing_figures, pattern_of, scenario_losses
-from polydx.validation.scenarios import robbed, scenario_names
+from polydx.validation.scenarios import lacking, robbed, scenario_names
 from polydx.validation.scores import score_predictions
 from polydx.validation.weights import read_weights, weights_frame, write_weights
 
@@ -88,6 +88,16 @@ def test_scenarios_are_those_asked_for_and_none_of_a_single_modality():
     assert scenario_names(EVERYTHING, ("a", "b")) == ("without:a", "without:b", "only:a", "only:b", "at-random:0.3")
     assert scenario_names(EVERYTHING, ("a",)) == ()
     assert scenario_names(MissingConfig(without_each=False), ("a", "b")) == ()
+
+
+def test_a_modality_taken_away_leaves_the_others_as_they_are(make_study):
+    study = several(make_study())
+    first = np.arange(24) < 3
+    less = lacking(study, {"raman": first})
+    assert list(less.present("raman")) == list(~first)
+    assert less.present("blood").all()
+    np.testing.assert_array_equal(less.modalities["raman"].values, study.modalities["raman"].values[3:])
+    np.testing.assert_array_equal(less.modalities["blood"].values, study.modalities["blood"].values)
 
 
 def test_one_modality_taken_or_left(make_study):

@@ -6,14 +6,15 @@ each sample with that probability, but never the last one a sample has. Training
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
 from polydx.config import MissingConfig
-from polydx.study import Study
+from polydx.study import RowIndex, Study
 
 Mask = NDArray[np.bool_]
 
@@ -49,9 +50,25 @@ def robbed(study: Study, scenario: str, modalities: Sequence[str], seed: int, fo
         gone = {name: everywhere for name in modalities if name != which}
     else:
         gone = _at_random(study, scenario, float(which), modalities, seed, fold)
-    left = study.lacking(gone)
+    left = lacking(study, gone)
     there = left.has_any(modalities)
     return left.take(np.flatnonzero(there)) if there.any() else None
+
+
+def lacking(study: Study, gone: Mapping[str, Mask]) -> Study:
+    """Return the study in which samples lack modalities that they had; rows that no sample has are not kept.
+
+    Args:
+        study: N samples.
+        gone: modality -> (N,) True where its rows are taken away.
+    """
+    modalities, rows = dict(study.modalities), dict(study.rows)
+    for name, away in gone.items():
+        index = study.rows[name]
+        kept = RowIndex.from_lists([index[i] if not away[i] else [] for i in range(len(study))])
+        rows[name], needed = kept.take(np.arange(len(study)))
+        modalities[name] = modalities[name].take(needed)
+    return replace(study, modalities=modalities, rows=rows)
 
 
 def _at_random(
