@@ -119,23 +119,39 @@ def report(run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="A fin
     terminal.line(f"{workflows.report(run_folder)}")
 
 
-@app.command(epilog="Example: polydx train studies/als-saliva.yaml --data data --recipe logistic --out models/als")
+@app.command(epilog="Example: polydx train studies/als-saliva.yaml --data data --recipe logistic --out als.zip")
 def train(
     study: StudyFile,
     recipe: Annotated[str, typer.Option("--recipe", metavar="NAME", help="The recipe to fit on all patients.")],
-    out_dir: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the model.")],
+    out_file: Annotated[Path, typer.Option("--out", metavar="FILE.zip", help="Where to write the bundle.")],
     data: DataDir = None,
     seed: Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, metavar="N", help="Seed of the fit.")] = 0,
     variant: Annotated[str | None, typer.Option("--variant", metavar="NAME", help="As this variant has it.")] = None,
+    run: Annotated[
+        Path | None,
+        typer.Option("--run", metavar="RUN", help="A run whose figures the bundle states; default: runs/<study>."),
+    ] = None,
+    include_training_data: Annotated[
+        bool,
+        typer.Option("--include-training-data", help="Allow models that keep patients' measurements (knn, svm)."),
+    ] = False,
 ) -> None:
-    """Fit one recipe on all patients and write the model."""
+    """Fit one recipe on all patients and write the model as a bundle: one file that runs without torch."""
     from polydx import workflows
 
     with terminal.progress() as progress:
-        folder = workflows.train(
-            study, recipe=recipe, out=out_dir, data=data, seed=seed, variant=variant, progress=progress
+        path = workflows.train(
+            study,
+            recipe=recipe,
+            out=out_file,
+            data=data,
+            seed=seed,
+            variant=variant,
+            run=run,
+            include_training_data=include_training_data,
+            progress=progress,
         )
-    terminal.line(f"model: {folder}")
+    terminal.line(f"bundle: {path}")
 
 
 @app.command(
@@ -161,10 +177,10 @@ def pretrain(
 
 
 @app.command(
-    epilog="Example: polydx extract models/als studies/als-saliva.yaml --data data --stage embedding --out als.parquet"
+    epilog="Example: polydx extract als.zip studies/als-saliva.yaml --data data --stage embedding --out als.parquet"
 )
 def extract(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Model folder, pretrained weights, or run folder.")],
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Bundle, pretrained weights, or run folder.")],
     study: Annotated[str, typer.Argument(metavar="STUDY", help="A study.yaml, or the name of a study.")],
     stage: Annotated[str, typer.Option("--stage", metavar="STAGE", help="Such as raman.stage3, or embedding.")],
     out_file: Annotated[Path, typer.Option("--out", metavar="FILE", help="A .parquet or .csv file.")],
@@ -182,31 +198,43 @@ def extract(
     terminal.line(f"{shape[0]} samples x {shape[1]} features: {path}")
 
 
-@app.command(epilog="Example: polydx predict models/als new/*.txt --out answers.csv")
+@app.command(epilog="Example: polydx predict als.zip new/*.txt --out answers.csv")
 def predict(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Folder that `polydx train` wrote.")],
+    model: Annotated[Path, typer.Argument(metavar="BUNDLE", help="File that `polydx train` wrote.")],
     files: Annotated[
         list[Path],
-        typer.Argument(metavar="FILES...", help="Spectra; several in a file are of one patient if `unit: patient`."),
+        typer.Argument(metavar="FILES...", help="Spectra or images; or one table of samples, for several modalities."),
     ],
     out_file: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE.csv", help="Where to write; default: the terminal.")
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="A .csv, .parquet or .json file; default: CSV on the terminal."),
+    ] = None,
+    patients: Annotated[
+        str | None,
+        typer.Option(
+            "--patients",
+            metavar="folder|COLUMN",
+            help="Answers a patient too: files of a folder, or of a column's value.",
+        ),
     ] = None,
 ) -> None:
-    """Predict spectra with a trained model: one answer a spectrum, or a file if the study had `unit: patient`."""
+    """Predict with a bundle: one answer a spectrum or image, or a file if the study had `unit: patient`."""
     from polydx import workflows
-    from polydx.io.atomic import check_writable, replacing
+    from polydx.bundle.writing import as_text, check_ending
+    from polydx.io.atomic import check_writable
 
     if out_file is not None:
+        check_ending(out_file)
         check_writable(out_file)
     with terminal.progress() as progress:
-        answers = workflows.predict(model, files, progress=progress)
+        if out_file is not None:
+            count, written = workflows.predict_into(model, files, out_file, patients=patients, progress=progress)
+        else:
+            answers = workflows.predict(model, files, patients=patients, progress=progress)
     if out_file is None:
-        sys.stdout.write(answers.to_csv(index=False))
+        sys.stdout.write(as_text(answers).to_csv(index=False))
         return
-    with replacing(out_file) as temporary:
-        answers.to_csv(temporary, index=False)
-    terminal.err.print(f"{len(answers)} predictions: {out_file}")
+    terminal.err.print(f"{count} predictions: {', '.join(map(str, written))}")
 
 
 @app.command(

@@ -104,6 +104,32 @@ class Images:
 
 
 @dataclass(frozen=True)
+class HeldImages(Images):
+    """Rows of images that are in memory already; `paths` are what they are called, no files.
+
+    Attributes:
+        pixels: (H, W) or (H, W, C) a row.
+    """
+
+    pixels: tuple[NDArray[Any], ...] = ()
+
+    def take(self, rows: IntArray) -> HeldImages:
+        """Return the given rows, in that order."""
+        kept = super().take(rows)
+        return HeldImages(kept.paths, kept.frames, self.window, tuple(self.pixels[i] for i in rows))
+
+    def problems(self, name: str) -> list[Problem]:
+        """Return whether each row has pixels."""
+        if len(self.pixels) == len(self.paths):
+            return []
+        return [Problem(f"modality '{name}'", f"{counted(len(self.pixels), 'image')} for {len(self.paths)} names")]
+
+    def content(self, row: int) -> bytes:
+        """Return the bytes of the pixels of a row."""
+        return repr((self.pixels[row].shape, self.pixels[row].dtype.str)).encode() + self.pixels[row].tobytes()
+
+
+@dataclass(frozen=True)
 class Table:
     """Rows of typed columns (clinical values).
 

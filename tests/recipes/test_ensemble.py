@@ -14,9 +14,10 @@ from polydx.recipes.build import build_recipes
 from polydx.recipes.ensemble import EnsembleRecipe, FittedEnsemble
 from polydx.recipes.kinds import holds_training_data, rebuild
 from polydx.recipes.protocol import Fitted, Recipe, stream_seed
-from polydx.recipes.store import load_model, save_model
+from polydx.recipes.store import load_model
 from polydx.splits import inner_folds
 from polydx.study import Task
+from saved import save_model
 
 STEPS = {"raman": ["snv", "standardise"]}
 LOGISTIC = {"kind": "classical", "model": "logistic_regression", "preprocessing": STEPS, "params": {"C": 0.01}}
@@ -160,8 +161,8 @@ def test_a_saved_ensemble_predicts_as_the_fitted_one(make_study, tmp_path, recip
     fitted = recipe.fit(study, 2)
     assert isinstance(recipe, Recipe)
     assert isinstance(fitted, Fitted)
-    save_model(tmp_path / "m", fitted, recipe, study, {})
-    loaded = load_model(tmp_path / "m")
+    save_model(tmp_path / "m.zip", fitted, recipe, study)
+    loaded = load_model(tmp_path / "m.zip")
     assert list(loaded.axes) == ["raman"]
     again, expected = loaded.fitted.predict_proba(study), fitted.predict_proba(study)
     for task in study.tasks:

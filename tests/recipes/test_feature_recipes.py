@@ -18,10 +18,11 @@ from polydx.recipes.features_fitted import FittedFeatures
 from polydx.recipes.pretrain import pretrain, save_pretrained
 from polydx.recipes.protocol import stream_seed
 from polydx.recipes.provenance import seen, seen_in
-from polydx.recipes.store import load_model, save_model
+from polydx.recipes.store import load_model
 from polydx.study import RowIndex, Task
 from polydx.training.weights import save_weights
 from polydx.validation.cross_validation import cross_validate
+from saved import save_model
 
 NETWORK = {
     "kind": "network",
@@ -69,8 +70,8 @@ def test_models_and_pools_can_be_changed_and_saved(make_study, tmp_path, model, 
     again = FittedFeatures.from_state(*fitted.state())
     expected = fitted.predict_proba(study)["disease"]
     np.testing.assert_allclose(again.predict_proba(study)["disease"], expected, atol=1e-12)
-    save_model(tmp_path / "model", fitted, own, study, {"study": "tiny"})
-    loaded = load_model(tmp_path / "model").fitted
+    save_model(tmp_path / "model.zip", fitted, own, study)
+    loaded = load_model(tmp_path / "model.zip").fitted
     np.testing.assert_allclose(loaded.predict_proba(study)["disease"], expected, atol=1e-12)
 
 

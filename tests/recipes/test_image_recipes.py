@@ -12,14 +12,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from polydx.bundle import load
+from polydx.bundle.export import export_bundle
 from polydx.errors import ConfigError, ImageError, ReadError, StudyError
-from polydx.progress import Silent
 from polydx.recipes.build import build_recipes
 from polydx.recipes.extract import load_network
-from polydx.recipes.predicting import predict_files
 from polydx.recipes.protocol import Fitted
 from polydx.recipes.provenance import seen_in
-from polydx.recipes.store import load_model, save_model
 from polydx.splits import Fold
 from polydx.study import UNLABELLED, Images, RowIndex, Spectra, Study, Table, Task
 from polydx.validation.folds import Job, run_job
@@ -77,8 +76,9 @@ def built(study: Study, config: dict[str, Any]) -> Any:
 
 
 def stored(fitted: Fitted, recipe: Any, study: Study, folder: Path) -> Any:
-    save_model(folder, fitted, recipe, study, {"study": study.name})
-    return load_model(folder)
+    about = {"study": study.name, "recipe": "it", "seed": 0, "polydx": "0", "samples": len(study), "patients": 1}
+    export_bundle(folder, fitted, recipe, study, about)
+    return load(folder)
 
 
 FEATURES = {
@@ -98,9 +98,9 @@ def test_a_stored_model_answers_for_image_files_as_the_fit_does_for_the_study(ma
     for task, probabilities in expected.items():
         assert probabilities.shape == (len(study), len(TASKS[task].classes))
         np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-12)
-    model = stored(fitted, recipe, study, tmp_path / "model")
-    assert model.images == {"smear": None}
-    answers = predict_files(model, list(study.images("smear").paths), Silent())
+    model = stored(fitted, recipe, study, tmp_path / "model.zip")
+    assert model.modalities["smear"]["kind"] == "images"
+    answers = model.predict(list(study.images("smear").paths))
     np.testing.assert_allclose(answers["subtype: down"], expected["subtype"][:, 1], atol=1e-6)
     assert list(answers["row"]) == [0] * len(study)
 
@@ -168,11 +168,12 @@ def test_images_and_spectra_meet_in_one_network(make_images, rng, tmp_path):
     }
     recipe = built(both, config)
     fitted = recipe.fit(both, 0)
-    model = stored(fitted, recipe, both, tmp_path / "model")
-    assert (list(model.axes), list(model.images)) == (["raman"], ["smear"])
-    np.testing.assert_array_equal(model.fitted.predict_proba(both)["subtype"], fitted.predict_proba(both)["subtype"])
-    with pytest.raises(ConfigError, match="takes 2 modalities"):
-        predict_files(model, [study.images("smear").paths[0]], Silent())
+    model = stored(fitted, recipe, both, tmp_path / "model.zip")
+    assert {n: m["kind"] for n, m in model.modalities.items()} == {"smear": "images", "raman": "spectra"}
+    found, expected = model.model.fitted.predict_proba(both), fitted.predict_proba(both)
+    np.testing.assert_allclose(found["subtype"], expected["subtype"], atol=1e-5)
+    with pytest.raises(ConfigError, match="the model takes smear, raman; files alone"):
+        model.predict([study.images("smear").paths[0]])
 
 
 def test_channels_of_images_stand_side_by_side(make_images):
@@ -241,11 +242,11 @@ def test_a_modality_of_the_wrong_kind_is_named(make_images):
 def test_files_that_are_no_images_are_all_named_before_anything_is_predicted(make_images, tmp_path):
     study = make_images()
     recipe = built(study, FOREST)
-    model = stored(recipe.fit(study, 0), recipe, study, tmp_path / "model")
+    model = stored(recipe.fit(study, 0), recipe, study, tmp_path / "model.zip")
     bad = tmp_path / "notes.png"
     bad.write_text("no image")
     with pytest.raises(ReadError, match="2 problems in the files to predict; nothing was predicted") as caught:
-        predict_files(model, [study.images("smear").paths[0], bad, tmp_path / "gone.png"], Silent())
+        model.predict([study.images("smear").paths[0], bad, tmp_path / "gone.png"])
     assert [p.where for p in caught.value.problems] == [str(bad), str(tmp_path / "gone.png")]
 
 
@@ -256,13 +257,13 @@ def test_frames_of_a_file_are_rows_and_of_a_patient_one_bag(make_images, tmp_pat
     frames = [Image.open(path) for path in study.images("smear").paths[:3]]
     stack = tmp_path / "stack.tiff"
     frames[0].save(stack, save_all=True, append_images=frames[1:])
-    model = stored(fitted, recipe, study, tmp_path / "model")
-    answers = predict_files(model, [stack], Silent())
+    model = stored(fitted, recipe, study, tmp_path / "model.zip")
+    answers = model.predict([stack])
     expected = fitted.predict_proba(study)["malignancy"][:3, 1]
     assert list(answers["row"]) == [0, 1, 2]
     np.testing.assert_allclose(answers["malignancy: malignant"], expected, atol=1e-9)
-    bag = predict_files(replace(model, unit="patient"), [stack], Silent())
-    assert list(bag.columns[:2]) == ["file", "images"]
+    bag = replace(model, model=replace(model.model, unit="patient")).predict([stack])
+    assert list(bag.columns[:3]) == ["sample", "file", "images"]
     assert list(bag["images"]) == [3]
 
 

@@ -17,10 +17,10 @@ from polydx.recipes.build import build_recipes
 from polydx.recipes.initial import read_source
 from polydx.recipes.paths import with_absolute_paths
 from polydx.recipes.pretrain import save_pretrained
-from polydx.recipes.store import save_model
 from polydx.study import RowIndex, Spectra, Study, Task
 from polydx.training.weights import save_weights
 from polydx.validation.cross_validation import cross_validate
+from saved import save_model
 
 CONFIG = {
     "kind": "network",
@@ -133,8 +133,8 @@ def test_a_model_folder_and_a_run_folder_serve_as_well(make_study, tmp_path):
     source, study = of_others(make_study), make_study()
     own = recipe(source)
     fitted = own.fit(source, 0)
-    save_model(tmp_path / "model", fitted, own, source, {"study": "s"})
-    start = recipe(study, init={"from": tmp_path / "model"}).start(study, 1).fitted
+    save_model(tmp_path / "model.zip", fitted, own, source)
+    start = recipe(study, init={"from": tmp_path / "model.zip"}).start(study, 1).fitted
     assert equal(start.network, fitted.network, "backbones.")
     cross_validate(source, {"net": own}, folds=2, folder=tmp_path / "run")
     with pytest.raises(ConfigError, match="holds 2 weights .*say which with `recipe`, `seed`, `fold`"):
@@ -266,9 +266,9 @@ def test_a_head_to_keep_that_does_not_fit_is_an_error(make_study, tmp_path):
 def test_weights_of_no_network_are_refused(make_study, tmp_path):
     study = make_study()
     own = build_recipes({"a": {"kind": "classical", "model": "logistic_regression"}}, study)["a"]
-    save_model(tmp_path / "model", own.fit(study, 0), own, study, {"study": "s"})
+    save_model(tmp_path / "model.zip", own.fit(study, 0), own, study)
     with pytest.raises(ConfigError, match="holds no network"):
-        recipe(study, init={"from": tmp_path / "model"})
+        recipe(study, init={"from": tmp_path / "model.zip"})
 
 
 def test_a_classifier_is_kept_only_where_there_is_one_task(ckpt):

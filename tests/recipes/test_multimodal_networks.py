@@ -18,8 +18,9 @@ from polydx.models.fusion import FUSIONS
 from polydx.recipes.build import build_recipes
 from polydx.recipes.extract import extract
 from polydx.recipes.kinds import rebuild
-from polydx.recipes.store import load_model, save_model
+from polydx.recipes.store import load_model
 from polydx.study import Images, RowIndex, Spectra, Study, Table, Task
+from saved import save_model
 
 Make = Callable[..., Study]
 SMALL: dict[str, dict[str, Any]] = {"attention": {"width": 8, "layers": 1, "heads": 2}, "gated": {"width": 8}}
@@ -256,11 +257,11 @@ def test_pretraining_with_labels_takes_several_modalities(make, method):
 
 def test_an_encoder_of_several_modalities_serves_one_alone(make, tmp_path):
     study = make(gaps=False)
-    save_model(tmp_path / "model", fitted(study), build_recipes({"it": NETWORK}, study)["it"], study, {})
-    alone = {"backbones": {"image": NETWORK["backbones"]["image"]}, "init": {"from": str(tmp_path / "model")}}
+    save_model(tmp_path / "model.zip", fitted(study), build_recipes({"it": NETWORK}, study)["it"], study)
+    alone = {"backbones": {"image": NETWORK["backbones"]["image"]}, "init": {"from": str(tmp_path / "model.zip")}}
     recipe: Any = build_recipes({"it": NETWORK | alone}, study)["it"]
     start = recipe.start(study, 1).fitted
-    taken = load_model(tmp_path / "model").fitted.network.state_dict()
+    taken = load_model(tmp_path / "model.zip").fitted.network.state_dict()
     assert all(torch.equal(v, taken[k]) for k, v in start.network.state_dict().items() if k.startswith("backbones."))
 
 

@@ -57,7 +57,7 @@ def asked_of(
         StudyError: the study has no such sample.
         ReadError: the folder is neither.
     """
-    if (path / "model.json").is_file():
+    if path.suffix == ".zip":
         return _of_model(path, study, sample, data)
     from polydx.validation.run_folder import read_run
 
@@ -88,4 +88,4 @@ def _of_model(path: Path, study: str | Path | Study | None, sample: str | None, 
         raise StudyError(f"study '{loaded.name}' has no sample '{sample}' to explain")
     whole = model_subject(model.fitted, loaded)
     subject = whole if sample is None else Subject(model.fitted, loaded, loaded.subset([sample]))
-    return Asked(loaded, str(model.about["recipe"]), (*model.axes, *model.images), [subject], 1, None, sample)
+    return Asked(loaded, str(model.about["recipe"]), tuple(model.modalities), [subject], 1, None, sample)

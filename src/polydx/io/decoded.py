@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from polydx.errors import Problem, ReadError, counted
 from polydx.io.images import Pixels, Window, read_image
-from polydx.modalities import Images
+from polydx.modalities import HeldImages, Images
 
 Prepare: TypeAlias = Callable[[Pixels], NDArray[Any]]
 Key: TypeAlias = tuple[str, int, int, int, Window, Hashable]
@@ -117,6 +117,8 @@ def decoded(
     Raises:
         ReadError: listing all files that cannot be read.
     """
+    if isinstance(images, HeldImages):
+        return [pixels if prepare is None else np.array(prepare(pixels)) for pixels in images.pixels]
     keys = [_key(path, frame, images.window, prepared) for path, frame in zip(images.paths, images.frames, strict=True)]
     found = {key: store.get(key) for key in dict.fromkeys(keys)}
     lacking = {key: i for i, key in enumerate(keys) if found[key] is None}

@@ -36,10 +36,15 @@ class AttentionPool(nn.Module):
         self.value, self.gate = nn.Linear(width, hidden), nn.Linear(width, hidden)
         self.score = nn.Linear(hidden, 1, bias=False)
 
+    def scores(self, x: Tensor) -> Tensor:
+        """Return (n,), of which the weights are the softmax over the rows of a sample."""
+        first = x if x.ndim == 2 else x[:, 0]
+        found: Tensor = self.score(torch.tanh(self.value(first)) * torch.sigmoid(self.gate(first))).squeeze(1)
+        return found
+
     def weights(self, x: Tensor, owner: Tensor, count: int) -> Tensor:
         """Return the weight of each row (n,); those of a sample sum to 1."""
-        first = x if x.ndim == 2 else x[:, 0]
-        scores = self.score(torch.tanh(self.value(first)) * torch.sigmoid(self.gate(first))).squeeze(1)
+        scores = self.scores(x)
         highest = torch.full((count,), -torch.inf, dtype=scores.dtype, device=x.device)
         highest = highest.scatter_reduce(0, owner, scores.detach(), "amax")
         shares = torch.exp(scores - highest[owner])

@@ -15,7 +15,7 @@ from polydx.errors import ConfigError, counted
 from polydx.params import unknown
 from polydx.recipes.estimators import fit_estimator
 from polydx.recipes.inputs import StandIn, check_present, has_any
-from polydx.recipes.kinds import rebuild
+from polydx.recipes.kinds import Networks, rebuild
 from polydx.recipes.out_of_fold import folds_of_tasks, out_of_fold
 from polydx.recipes.protocol import Fitted, Probabilities, Recipe, State, remarks, stream_seed
 from polydx.recipes.task_fit import TaskFit, under
@@ -147,11 +147,13 @@ class FittedEnsemble:
         return config, arrays
 
     @classmethod
-    def from_state(cls, config: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> FittedEnsemble:
-        """Rebuild what `state` returned."""
+    def from_state(
+        cls, config: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], networks: Networks | None = None
+    ) -> FittedEnsemble:
+        """Rebuild what `state` returned; `networks` as in `rebuild`."""
         members = {
             name: Copies(
-                [rebuild(c, under(arrays, f"members/{name}/{i}/")) for i, c in enumerate(listed)],
+                [rebuild(c, under(arrays, f"members/{name}/{i}/"), networks) for i, c in enumerate(listed)],
                 tuple(config["modalities"][name]),
             )
             for name, listed in config["members"].items()

@@ -135,7 +135,7 @@ def _is_of_imagenet(path: Path) -> bool:
 
 
 def _read(path: Path, init: InitConfig) -> Source:
-    if (path / "model.json").is_file():
+    if path.suffix == ".zip":
         from polydx.recipes.store import load_model
 
         return _of_fitted(path, load_model(path).fitted)

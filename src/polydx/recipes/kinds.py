@@ -11,17 +11,31 @@ from polydx.errors import BundleError
 from polydx.recipes.protocol import Fitted
 
 Arrays = Mapping[str, NDArray[Any]]
+Networks = Callable[[Mapping[str, Any], Arrays], Any]
+"""What makes a network of its state."""
 
 
-def rebuild(config: Mapping[str, Any], arrays: Arrays) -> Fitted:
+def rebuild(config: Mapping[str, Any], arrays: Arrays, networks: Networks | None = None) -> Fitted:
     """Return the fitted recipe whose `state` this is.
+
+    Args:
+        config: its description.
+        arrays: its arrays.
+        networks: makes the networks in it, each in turn; with torch if not given.
 
     Raises:
         BundleError: a kind that this polydx does not know.
     """
-    if config["kind"] not in KINDS:
-        raise BundleError(f"unknown kind of model '{config['kind']}'; this polydx knows {', '.join(KINDS)}")
-    return KINDS[config["kind"]](config, arrays)
+    made: Networks = networks or _network
+    kinds: dict[str, Callable[[], Fitted]] = {
+        "classical": lambda: _classical(config, arrays),
+        "network": lambda: made(config, arrays),
+        "ensemble": lambda: _ensemble(config, arrays, made),
+        "features": lambda: _features(config, arrays, made),
+    }
+    if config["kind"] not in kinds:
+        raise BundleError(f"unknown kind of model '{config['kind']}'; this polydx knows {', '.join(kinds)}")
+    return kinds[config["kind"]]()
 
 
 def holds_training_data(config: Any) -> bool:
@@ -29,6 +43,13 @@ def holds_training_data(config: Any) -> bool:
     if isinstance(config, Mapping):
         return config.get("holds_training_data") is True or any(map(holds_training_data, config.values()))
     return isinstance(config, list) and any(map(holds_training_data, config))
+
+
+def has_networks(config: Any) -> bool:
+    """Tell whether a state holds a network."""
+    if isinstance(config, Mapping):
+        return config.get("kind") == "network" or any(map(has_networks, config.values()))
+    return isinstance(config, list) and any(map(has_networks, config))
 
 
 def _classical(config: Mapping[str, Any], arrays: Arrays) -> Fitted:
@@ -43,21 +64,13 @@ def _network(config: Mapping[str, Any], arrays: Arrays) -> Fitted:
     return FittedNetwork.from_state(config, arrays)
 
 
-def _features(config: Mapping[str, Any], arrays: Arrays) -> Fitted:
+def _features(config: Mapping[str, Any], arrays: Arrays, networks: Networks) -> Fitted:
     from polydx.recipes.features_fitted import FittedFeatures
 
-    return FittedFeatures.from_state(config, arrays)
+    return FittedFeatures.from_state(config, arrays, networks)
 
 
-def _ensemble(config: Mapping[str, Any], arrays: Arrays) -> Fitted:
+def _ensemble(config: Mapping[str, Any], arrays: Arrays, networks: Networks) -> Fitted:
     from polydx.recipes.ensemble import FittedEnsemble
 
-    return FittedEnsemble.from_state(config, arrays)
-
-
-KINDS: dict[str, Callable[[Mapping[str, Any], Arrays], Fitted]] = {
-    "classical": _classical,
-    "network": _network,
-    "ensemble": _ensemble,
-    "features": _features,
-}
+    return FittedEnsemble.from_state(config, arrays, networks)

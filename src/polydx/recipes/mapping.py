@@ -8,8 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from polydx.training.losses import balanced_class_weights
-
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
 
@@ -63,9 +61,16 @@ def row_weights(codes: Int, patients: Int, classes: int, balanced: bool) -> Floa
     labelled = codes >= 0
     if not labelled.any():
         return weights
+    from polydx.training.losses import balanced_class_weights
+
     _, owner, rows = np.unique(patients[labelled], return_inverse=True, return_counts=True)
     own = 1.0 / rows[owner]
     if balanced:
         own = own * balanced_class_weights(codes, classes, patients)[codes[labelled]]
     weights[labelled] = own / own.mean()
     return weights
+
+
+def two_columns(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Give a single logit (n, 1) of the second class a zero for the first: their softmax is its sigmoid."""
+    return logits if logits.shape[1] > 1 else np.hstack([np.zeros_like(logits), logits])

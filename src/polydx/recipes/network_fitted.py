@@ -14,7 +14,7 @@ from scipy.special import softmax
 from polydx.models.bags import Bags
 from polydx.models.network import Network
 from polydx.recipes.inputs import pool_mean
-from polydx.recipes.mapping import ClassMapping
+from polydx.recipes.mapping import ClassMapping, two_columns
 from polydx.recipes.network_inputs import NetworkInputs
 from polydx.recipes.network_plan import Plan, planned_network
 from polydx.recipes.protocol import Probabilities, State
@@ -147,8 +147,3 @@ def needed(stage: str, modalities: Sequence[str]) -> tuple[str, ...]:
     """Return the modalities of which a sample needs one to have features at a stage: its own, or any (`embedding`)."""
     own = stage.partition(".")[0]
     return (own,) if own in modalities else tuple(modalities)
-
-
-def two_columns(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Give a single logit (n, 1) of the second class a zero for the first: their softmax is its sigmoid."""
-    return logits if logits.shape[1] > 1 else np.hstack([np.zeros_like(logits), logits])

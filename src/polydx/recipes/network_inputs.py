@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from polydx.config import Channels, NetworkConfig, Step
 from polydx.errors import ConfigError, Problem
-from polydx.models.bags import Bags
 from polydx.preprocessing.image_pipeline import ImagePipeline, build_image_pipeline
 from polydx.preprocessing.pipeline import SpectraPipeline, build_pipeline
 from polydx.preprocessing.table_pipeline import TablePipeline, build_table_pipeline
@@ -20,7 +18,12 @@ from polydx.recipes.inputs import FittedInputs, check_present, fit_inputs
 from polydx.recipes.pictures import shape_of_images
 from polydx.recipes.protocol import State
 from polydx.study import Images, RowIndex, Spectra, Study, Table
-from polydx.training.tensors import TensorSet
+
+if TYPE_CHECKING:
+    import torch
+
+    from polydx.models.bags import Bags
+    from polydx.training.tensors import TensorSet
 
 ChannelSteps = Mapping[str, Sequence[Sequence[Step]]]
 """modality -> pipelines, one a channel -> steps."""
@@ -106,14 +109,24 @@ class NetworkInputs:
             ImageError: images end in another shape than those of the training rows.
             StudyError: a sample has none of the modalities.
         """
-        check_present(study, list(self.scales))
-        arrays = instances(self.channels, study)
-        tensors = {name: torch.from_numpy(self._joined(name, listed)) for name, listed in arrays.items()}
+        import torch
+
+        from polydx.models.bags import Bags
+
+        tensors = {name: torch.from_numpy(values) for name, values in self.arrays(study).items()}
         if self.by_sample:
             bags = {name: Bags(x, torch.from_numpy(study.rows[name].starts)) for name, x in tensors.items()}
             return {**bags}, RowIndex.one_each(len(study))
         starts = study.rows[next(iter(self.scales))].starts
         return {**tensors}, RowIndex(starts, np.arange(starts[-1]))
+
+    def arrays(self, study: Study) -> dict[str, NDArray[np.float32]]:
+        """Return modality -> (n, C, L), (n, C, H, W) or (n, D), rows in the order of the samples.
+
+        Errors are those of `tensors`, which gives the same to torch.
+        """
+        check_present(study, list(self.scales))
+        return {name: self._joined(name, listed) for name, listed in instances(self.channels, study).items()}
 
     def _joined(self, name: str, listed: Sequence[NDArray[Any]]) -> NDArray[np.float32]:
         """Return the pipelines of a modality as channels of one array; images may bring several channels each."""
@@ -204,6 +217,10 @@ def _ordered(values: NDArray[Any], index: RowIndex) -> NDArray[Any]:
 
 def tensor_rows(study: Study, tensors: Mapping[str, torch.Tensor | Bags], index: RowIndex) -> TensorSet:
     """Return the rows to train on, with the labels and the patient of the sample each belongs to."""
+    import torch
+
+    from polydx.training.tensors import TensorSet
+
     owner = index.sample_of_row
     labels = {name: torch.from_numpy(study.label_codes(name)[owner]) for name in study.tasks}
     patients = np.unique(study.patient_codes[0][owner], return_inverse=True)[1]

@@ -1,31 +1,61 @@
-"""A trained model as a folder: model.json and weights.safetensors. Data only; loading it runs no code of its own."""
+"""A trained model as parts of a bundle: a description, and arrays. Data only; loading it runs no code of its own."""
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
 from polydx.errors import AxisError, BundleError, PolydxError
-from polydx.io.atomic import check_writable, replacing, write_json
 from polydx.io.images import Window
+from polydx.io.parts import REMEDY, Parts, as_json
 from polydx.io.stored import check_stored, check_tasks
 from polydx.preprocessing.spectra.base import check_axis
-from polydx.recipes.inputs import study_axes
-from polydx.recipes.kinds import rebuild
+from polydx.recipes.kinds import Networks, rebuild
 from polydx.recipes.protocol import Fitted, Recipe
-from polydx.study import Images, Study, Task, Unit
+from polydx.study import Images, Spectra, Study, Table, Task, Unit
 
-SCHEMA = 1
-MODEL, WEIGHTS = "model.json", "weights.safetensors"
-REMEDY = "train the model again"
+MODEL, ARRAYS, WEIGHTS = "model.json", "arrays.safetensors", "weights.safetensors"
+NETWORK_WEIGHTS = re.compile(r"(members/[^/]+/\d+/|cuts/[^/]+/)*weights/")
+"""How the names of the weights of networks begin: a runtime with graphs needs none of them."""
 _THRESHOLDS = dict[str, dict[str, float]]
+
+
+class ColumnOf(BaseModel):
+    """A column of a table: what it is called, holds, and held in training."""
+
+    name: str
+    kind: str = Field(pattern="number|ordinal|category")
+    unit: str = ""
+    low: float | None = None
+    high: float | None = None
+    categories: list[str] = Field(default_factory=list)
+
+
+class Modality(BaseModel):
+    """One modality that the model takes."""
+
+    kind: str = Field(pattern="spectra|images|table")
+    window: Window = None
+    size: tuple[int, int] | None = None
+    columns: list[ColumnOf] = Field(default_factory=list)
+
+
+class _Described(BaseModel):
+    """What model.json must hold."""
+
+    about: dict[str, Any]
+    unit: Unit
+    tasks: dict[str, Task] = Field(min_length=1)
+    model: dict[str, Any]
+    modalities: dict[str, Modality] = Field(min_length=1)
 
 
 @dataclass(frozen=True)
@@ -36,97 +66,140 @@ class Model:
         fitted: the recipe as it was fitted.
         tasks: name -> task.
         axes: modality of spectra -> (L,) axis in cm^-1 that its spectra must be on.
-        images: modality of images -> window of its DICOM files.
         about: name of the study and recipe, whether it was simulated, counts, versions.
-        unit: what gets one answer: a `sample`, or a `patient` with all their spectra.
+        unit: what gets one answer: a `sample`, or a `patient` with all their rows.
+        modalities: name -> what it is.
     """
 
     fitted: Fitted
     tasks: dict[str, Task]
-    axes: dict[str, np.ndarray]
+    axes: dict[str, NDArray[np.float64]]
     about: dict[str, Any]
     unit: Unit
-    images: dict[str, Window] = field(default_factory=dict)
+    modalities: dict[str, Modality]
 
 
-class _Described(BaseModel):
-    """What model.json must hold."""
+def describe(
+    fitted: Fitted, recipe: Recipe, study: Study, about: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Return a fitted recipe as a description that JSON can hold, and arrays by name.
 
-    about: dict[str, Any]
-    unit: Unit
-    tasks: dict[str, Task] = Field(min_length=1)
-    model: dict[str, Any]
-    images: dict[str, Window] = Field(default_factory=dict)
+    Args:
+        fitted: the recipe after its fit.
+        recipe: names the modalities.
+        study: what it was fitted on.
+        about: name of the study and recipe, counts, versions.
+    """
+    config, arrays = fitted.state()
+    used = {name: study.modalities[name] for name in recipe.modalities}
+    arrays |= {f"axes/{name}": found.axis for name, found in used.items() if isinstance(found, Spectra)}
+    modalities = {name: _modality(study, name, config).model_dump() for name in used}
+    tasks = {name: task.to_dict() for name, task in study.tasks.items()}
+    told = {"about": dict(about), "unit": study.unit, "tasks": tasks, "modalities": modalities}
+    return {**told, "recipe": recipe.config, "model": config}, arrays
 
 
-def save_model(folder: Path, fitted: Fitted, recipe: Recipe, study: Study, about: Mapping[str, Any]) -> None:
-    """Write the folder; the description last, so that a folder that has one is whole."""
+def packed(described: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> dict[str, bytes]:
+    """Return the parts of a bundle that hold a model: weights of networks apart, which only torch needs."""
     from safetensors.numpy import save
 
-    config, arrays = fitted.state()
-    axes = study_axes(study, recipe.modalities)
-    arrays |= {f"axes/{name}": axis for name, axis in axes.items() if axis is not None}
-    check_writable(folder / MODEL)
-    (folder / MODEL).unlink(missing_ok=True)
-    with replacing(folder / WEIGHTS) as temporary:
-        temporary.write_bytes(save({k: np.ascontiguousarray(v) for k, v in arrays.items()}))
-    tasks = {name: task.to_dict() for name, task in study.tasks.items()}
-    described = {"about": dict(about), "unit": study.unit, "tasks": tasks, "recipe": recipe.config, "model": config}
-    images = {name: found.window for name in axes if isinstance(found := study.modalities[name], Images)}
-    write_json(folder / MODEL, {"schema": SCHEMA, **described, "images": images})
+    kept = {k: np.ascontiguousarray(v) for k, v in sorted(arrays.items())}
+    weights = {k: v for k, v in kept.items() if NETWORK_WEIGHTS.match(k)}
+    parts = {MODEL: as_json(described), ARRAYS: save({k: v for k, v in kept.items() if k not in weights})}
+    return parts | ({WEIGHTS: save(weights)} if weights else {})
 
 
-def load_model(folder: Path) -> Model:
-    """Return the model that `save_model` wrote.
+def load_model(path: Path | Parts, networks: Networks | None = None) -> Model:
+    """Return the model of a bundle.
+
+    Args:
+        path: the bundle.
+        networks: makes the networks in it of their descriptions; with torch, from their weights, if not given.
 
     Raises:
-        BundleError: no such folder, a part missing or broken, or written by a newer polydx.
+        BundleError: no bundle, a part missing, broken or tampered with, or written by a newer polydx.
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
-    for name in (MODEL, WEIGHTS):
-        if not (folder / name).is_file():
-            raise BundleError(
-                f"{folder} is no model: {name} is missing; "
-                f"`polydx train STUDY.yaml --recipe NAME --out {folder}` writes one"
-            )
-    try:
-        described = json.loads((folder / MODEL).read_text(encoding="utf-8"))
-        arrays = load_file(folder / WEIGHTS)
-    except (OSError, ValueError, SafetensorError) as error:
-        raise BundleError(f"{folder} is broken ({error}): {REMEDY}") from None
-    if not isinstance(described, dict) or described.get("schema") != SCHEMA:
-        found = described.get("schema") if isinstance(described, dict) else None
-        raise BundleError(f"{folder / MODEL} has schema {found!r}, this polydx reads {SCHEMA}")
-    checked = check_stored(described, _Described, folder / MODEL, BundleError, REMEDY)
-    tasks = check_tasks(checked.tasks, folder / MODEL, BundleError, REMEDY)
-    axes = _take_axes(arrays, folder / WEIGHTS)
-    fitted = _rebuilt(checked.model, arrays, folder)
-    return Model(fitted, tasks, axes, checked.about, checked.unit, checked.images)
+    parts = path if isinstance(path, Parts) else Parts(path)
+    where = Path(f"{parts.path}: {MODEL}")
+    checked = check_stored(parts.json(MODEL), _Described, where, BundleError, REMEDY)
+    tasks = check_tasks(checked.tasks, where, BundleError, REMEDY)
+    arrays = parts.arrays(ARRAYS)
+    if networks is None and WEIGHTS in parts.sizes:
+        arrays |= parts.arrays(WEIGHTS)
+    axes = _take_axes(arrays, f"{parts.path}: {ARRAYS}")
+    lacking = [name for name, about in checked.modalities.items() if about.kind == "spectra" and name not in axes]
+    if lacking:
+        raise BundleError(f"{parts.path}: no axis of {', '.join(lacking)}: {REMEDY}")
+    fitted = _rebuilt(checked.model, arrays, where, networks)
+    return Model(fitted, tasks, axes, checked.about, checked.unit, checked.modalities)
 
 
-def _take_axes(arrays: dict[str, NDArray[Any]], path: Path) -> dict[str, NDArray[np.float64]]:
+def _take_axes(arrays: dict[str, NDArray[Any]], where: str) -> dict[str, NDArray[np.float64]]:
     """Take the axes out of the arrays."""
     axes = {}
     for key in [key for key in arrays if key.startswith("axes/")]:
         try:
             axes[key.removeprefix("axes/")] = check_axis(arrays.pop(key))
         except AxisError as error:
-            raise BundleError(f"{path}: '{key}' is broken ({error.message}): {REMEDY}") from None
+            raise BundleError(f"{where}: '{key}' is broken ({error.message}): {REMEDY}") from None
     return axes
 
 
-def _rebuilt(described: dict[str, Any], arrays: dict[str, NDArray[Any]], folder: Path) -> Fitted:
+def _rebuilt(
+    described: dict[str, Any], arrays: dict[str, NDArray[Any]], path: Path, networks: Networks | None
+) -> Fitted:
     """Return the fitted recipe; what its own kind trips over is a part that is missing or not what it should be."""
-    where = f"{folder / MODEL}: the description under 'model'"
+    where = f"{path}: the description under 'model'"
     try:
-        fitted = rebuild(described, arrays)
+        fitted = rebuild(described, arrays, networks)
     except KeyError as error:
-        raise BundleError(f"{where} or {WEIGHTS} lacks {error}: the model is incomplete, {REMEDY}") from None
+        raise BundleError(f"{where} or its arrays lack {error}: the model is incomplete, {REMEDY}") from None
     except PolydxError as error:
         raise BundleError(f"{where} is broken ({error.message}): {REMEDY}", error.problems) from None
-    except (TypeError, ValueError, AttributeError, LookupError, RuntimeError) as error:
+    except (TypeError, ValueError, AttributeError, LookupError, RuntimeError, ArithmeticError) as error:
         raise BundleError(f"{where} is broken ({error}): {REMEDY}") from None
-    check_stored({"model.thresholds": fitted.thresholds}, _THRESHOLDS, folder / MODEL, BundleError, REMEDY)
+    check_stored({"model.thresholds": fitted.thresholds}, _THRESHOLDS, path, BundleError, REMEDY)
     return fitted
+
+
+def _modality(study: Study, name: str, config: Mapping[str, Any]) -> Modality:
+    """Return what is to be known of a modality when new measurements come."""
+    found = study.modalities[name]
+    if isinstance(found, Images):
+        shape = _shape_of(config, name)
+        return Modality(kind="images", window=found.window, size=shape)
+    if isinstance(found, Table):
+        units = getattr(found, "units", {})
+        return Modality(kind="table", columns=[_column(found.frame[c], units.get(c, "")) for c in found.frame])
+    return Modality(kind="spectra")
+
+
+def _shape_of(config: Any, name: str) -> tuple[int, int] | None:
+    """Return (H, W) that images of a modality are brought to, as far as the preprocessing says."""
+    if isinstance(config, Mapping):
+        own = config.get(name)
+        if isinstance(own, Mapping) and own.get("kind") == Images.kind and len(own.get("shape", ())) == 3:
+            return (own["shape"][0], own["shape"][1])
+        config = list(config.values())
+    found = (_shape_of(part, name) for part in config) if isinstance(config, list) else ()
+    return next((shape for shape in found if shape is not None), None)
+
+
+def _column(values: pd.Series, unit: str) -> ColumnOf:
+    name = str(values.name)
+    if isinstance(values.dtype, pd.CategoricalDtype) and values.dtype.ordered:
+        return ColumnOf(name=name, kind="ordinal", unit=unit, categories=[str(c) for c in values.dtype.categories])
+    if pd.api.types.is_numeric_dtype(values.dtype):
+        known = values.to_numpy(dtype=np.float64)
+        known = known[np.isfinite(known)]
+        ends = (_rounded(known.min(), -1), _rounded(known.max(), 1)) if len(known) else (None, None)
+        return ColumnOf(name=name, kind="number", unit=unit, low=ends[0], high=ends[1])
+    return ColumnOf(name=name, kind="category", unit=unit, categories=sorted(set(values.dropna().astype(str))))
+
+
+def _rounded(value: float, way: int) -> float:
+    """Return a number of two digits at or beyond `value`: the extremes are those of single patients."""
+    if value == 0:
+        return 0.0
+    step = 10.0 ** (np.floor(np.log10(abs(value))) - 1)
+    return float((np.floor(value / step) if way < 0 else np.ceil(value / step)) * step)

@@ -3,7 +3,8 @@
 from polydx.explain.methods import Options as ExplainOptions
 from polydx.workflows.data import fetch, init, list_datasets
 from polydx.workflows.explaining import explain
-from polydx.workflows.models import extract, predict, pretrain, train
+from polydx.workflows.models import extract, pretrain, train
+from polydx.workflows.predicting import predict, predict_into
 from polydx.workflows.preparing import Prepared, check, prepare, variants
 from polydx.workflows.running import compare, demo, report, run
 
@@ -19,6 +20,7 @@ __all__ = [
     "init",
     "list_datasets",
     "predict",
+    "predict_into",
     "prepare",
     "pretrain",
     "report",

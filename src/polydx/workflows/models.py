@@ -1,13 +1,10 @@
-"""Models: fit one on all patients, pretrain, cut features, predict."""
+"""Models: fit one on all patients, pretrain, cut features."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
-
-import pandas as pd
 
 from polydx import __version__
 from polydx.datasets.catalogue import build_study
@@ -25,19 +22,41 @@ def train(
     data: str | Path | None = None,
     seed: int = 0,
     variant: str | None = None,
+    run: str | Path | None = None,
+    include_training_data: bool = False,
     progress: Progress | None = None,
 ) -> Path:
-    """Fit one recipe on all patients and write the model as a folder of data.
+    """Fit one recipe on all patients and write the model as a bundle: one file that runs without torch.
+
+    Args:
+        path: study.yaml.
+        recipe: the recipe to fit.
+        out: the file to write; `.zip` is added where it does not end so.
+        data: folder of the named studies.
+        seed: of the fit.
+        variant: of the study's variants, the one to fit.
+        run: folder of a run whose figures the bundle states; by default `runs/<study>`, if it ran the same recipe.
+        include_training_data: allow models that hold measurements of training patients.
+        progress: told how far it is.
+
+    Returns:
+        The file.
 
     Raises:
-        ConfigError: the study has no such recipe.
+        ConfigError: the study has no such recipe, the model holds training data and that was not allowed, or the file
+            cannot be written.
+        BundleError: the exported model does not answer as the recipe does.
     """
+    from polydx.bundle.export import export_bundle
+    from polydx.bundle.figures import figures_for
+    from polydx.io.atomic import check_writable
     from polydx.recipes.build import build_recipes
     from polydx.recipes.protocol import stream_seed
-    from polydx.recipes.store import save_model
     from polydx.validation.checks import refuse
 
     progress = progress or Silent()
+    target = Path(out) if str(out).endswith(".zip") else Path(f"{out}.zip")
+    check_writable(target)
     prepared = prepare(path, data=data, recipes=[recipe], variant=variant, progress=progress)
     refuse(prepared.findings)
     study, threads = prepared.study, os.cpu_count() or 1
@@ -54,8 +73,12 @@ def train(
         "polydx": __version__, "study": study.name, "recipe": recipe, "seed": seed, "simulated": study.simulated,
         "samples": len(study), "patients": len(study.patient_codes[1]),
     }  # fmt: skip
-    save_model(Path(out), fitted, built, study, about)
-    return Path(out)
+    validation = figures_for(run, prepared.config, study.name, recipe)
+    progress.say("exporting, and comparing with the recipe on every training sample")
+    export_bundle(
+        target, fitted, built, study, about, validation=validation, include_training_data=include_training_data
+    )
+    return target
 
 
 def pretrain(
@@ -115,7 +138,7 @@ def extract(
     """Write the features of every sample of a study at one stage of a network, as Parquet or CSV.
 
     Args:
-        model: folder that `train` wrote, weights that `pretrain` wrote, or a run folder.
+        model: bundle that `train` wrote, weights that `pretrain` wrote, or a run folder.
         path: study.yaml, or the name of a study.
         stage: `<modality>.<stage>`, or `embedding`.
         out: file, .parquet or .csv.
@@ -134,27 +157,3 @@ def extract(
     frame = cut(load_network(Path(model), recipe), study, stage, pool)
     write_features(frame, Path(out))
     return Path(out), (len(frame), len(frame.columns) - 2 - len(study.tasks))
-
-
-def predict(model: str | Path, files: Sequence[str | Path], *, progress: Progress | None = None) -> pd.DataFrame:
-    """Predict spectra or images in files with a trained model.
-
-    Args:
-        model: folder that `train` wrote.
-        files: spectra, or images, in any format that can be read; a file may hold several spectra or frames.
-        progress: told how far it is.
-
-    Returns:
-        One row a spectrum or frame (file, row), or with a model of `unit: patient` one row a file, which holds those of
-        one patient (file, spectra or images); and for each task the decision and the probability of each class.
-
-    Raises:
-        BundleError: the folder is no model.
-        ReadError: a file cannot be read or does not cover the model's axis; all are listed.
-        SpectrumError, ImageError: the preprocessing cannot work on a spectrum, such as a constant one, or on an image;
-            all files are listed.
-    """
-    from polydx.recipes.predicting import predict_files
-    from polydx.recipes.store import load_model
-
-    return predict_files(load_model(Path(model)), [Path(f) for f in files], progress or Silent())
