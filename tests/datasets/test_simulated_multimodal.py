@@ -63,7 +63,7 @@ def test_a_cohort_has_the_documented_shape(usual):
     assert usual.rows["raman"].counts.tolist() == [3] * 200
     assert read_image(usual.modalities["image"].paths[0]).shape == (32, 32)
     frame = usual.modalities["clinical"].frame
-    assert frame.dtypes.astype(str).tolist() == ["float64", "object", "float64", "category", "object"]
+    assert frame.dtypes.astype(str).tolist() == ["float64", "object", "float64", "float64", "category", "object"]
     assert frame["symptoms"].cat.ordered
     assert set(frame["sex"]) == {"F", "M", None}
     assert (np.abs(frame.isna().mean() - 0.1) < 0.08).all()
@@ -79,10 +79,12 @@ def test_every_latent_value_can_be_read_off_its_own_modality_and_off_no_other(us
             latent[name],
         )[0, 1]
         for modality, x in seen.items()
-        for name in ("spectral", "visible", "carotenoid", "core")
+        for name in ("spectral", "visible", "carotenoid", "core", "burden")
     }
     own = {("raman", "spectral"), ("raman", "carotenoid"), ("image", "visible"), ("image", "core")}
     assert min(found[key] for key in own) > 0.85
+    assert found.pop(("raman", "burden")) > 0.85
+    found.pop(("image", "burden"))  # in the speckle, where no pixel by itself tells it
     assert max(abs(r) for key, r in found.items() if key not in own) < 0.35
 
 
@@ -90,14 +92,21 @@ def test_the_table_writes_down_its_latent_values(usual):
     latent, frame = draw_latents(200), usual.modalities["clinical"].frame
     known = frame["marker"].notna()
     assert np.corrcoef(np.log(frame["marker"][known]), latent["marker"][known])[0, 1] == pytest.approx(1)
+    known = frame["antigen"].notna()
+    assert np.corrcoef(np.log(frame["antigen"][known]), latent["burden"][known])[0, 1] > 0.85
     for column in ("symptoms", "smoking"):
         levels = latent[column].groupby(frame[column].to_numpy()).agg(["min", "max"]).sort_values("min")
         assert (levels["max"].to_numpy()[:-1] < levels["min"].to_numpy()[1:]).all(), "each level is a range of its own"
 
 
+def test_the_burden_coarsens_the_speckle_of_pictures(usual):
+    corners = pixels(usual).reshape(-1, 32, 32)[:, [0, 1, 2, 3, 28, 29, 30, 31]][:, :, [0, 1, 2, 3, 28, 29, 30, 31]]
+    assert np.corrcoef(np.log(corners.std(axis=(1, 2))), draw_latents(200)["burden"])[0, 1] > 0.5
+
+
 def test_agreement_tells_a_good_deal_and_neither_coin_alone_tells_anything(many):
     latent = draw_latents(MANY)
-    assert separation(many, "disease", latent["carotenoid"] * latent["core"]) > 0.62
+    assert separation(many, "disease", latent["carotenoid"] * latent["core"]) > 0.58
     for coin in ("carotenoid", "core"):
         assert separation(many, "disease", latent[coin]) == pytest.approx(0.5, abs=0.04)
 
@@ -137,7 +146,7 @@ def test_a_plain_model_of_one_modality_stays_below_its_ceiling_and_well_above_ch
     for x in (derivatives(usual), pixels(usual)):
         model = make_pipeline(StandardScaler(), LogisticRegression(C=0.001))
         score = cross_val_predict(model, x, usual.label_codes("disease"), cv=5, method="decision_function")
-        assert 0.58 < separation(usual, "disease", score) < 0.78
+        assert 0.53 < separation(usual, "disease", score) < 0.8
 
 
 def test_missing_modalities_are_missing_exactly_and_change_nothing_that_is_there():

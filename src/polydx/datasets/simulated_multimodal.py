@@ -1,9 +1,10 @@
 """A simulated cohort of three modalities with known truth: what a fusion of modalities can find, and must.
 
 A patient has independent latent values. `spectral`, `visible` and `clinical` each move one modality and push towards
-disease by themselves. `carotenoid` and `core` are coins: the first moves a band of the spectra, the second the core of
-the pictured lesion, and only whether they agree pushes towards disease, so that neither modality alone tells anything
-of it. Measurements follow from the latent values, and so do the answers: no measurement knows an answer.
+disease by themselves; `burden` moves all three, and pushes too. `carotenoid` and `core` are coins: the first moves a
+band of the spectra, the second the core of the pictured lesion, and only whether they agree pushes towards disease, so
+that neither modality alone tells anything of it. Measurements follow from the latent values, and so do the answers: no
+measurement knows an answer.
 
 Shapes: `P` patients, `S` spectra of a patient, `K` components, `L` points of the wavenumber axis, `H` side
 of a picture.
@@ -35,14 +36,16 @@ TASKS: Mapping[str, Task] = {
     "disease": Task(("control", "disease"), positive="disease"),
     "grade": Task(("low", "middle", "high"), ordinal=True),
 }
-ADDITIVE = {"disease": {"raman": 1.6, "image": 1.6, "clinical": 1.6}, "grade": {"raman": 1.6, "image": 1.6}}
-AGREEMENT = {"disease": 1.6, "grade": 0.0}
-"""Log odds a standard deviation of a modality's own latent value, and of whether the two coins agree."""
+ADDITIVE = {"disease": {"raman": 2.0, "image": 2.0, "clinical": 2.0}, "grade": {"raman": 1.6, "image": 1.6}}
+SHARED = {"disease": 1.2, "grade": 0.0}
+AGREEMENT = {"disease": 1.5, "grade": 0.0}
+"""Log odds a standard deviation of a modality's own latent value, of the burden, and of whether the two coins agree."""
 
 OWN = {"raman": "spectral", "image": "visible", "clinical": "clinical"}
 COINS = {"raman": "carotenoid", "image": "core"}
 SPECTRAL = {"nucleic_acid": 0.25, "tryptophan": 0.25, "collagen": -0.20}  # of log concentration, a unit of `spectral`
-CAROTENOID = 0.5  # of log concentration, for either side of the coin
+BURDEN = {"lipid": -0.25, "glycogen": 0.25}  # the same, of `burden`
+CAROTENOID = 0.8  # of log concentration, for either side of the coin
 PATIENT_SD, SPECTRUM_SD = 0.05, 0.05  # of log concentrations otherwise
 FIRST, LAST = 400.0, 1800.0  # cm^-1
 SYMPTOMS = {"none": 0.35, "mild": 0.30, "moderate": 0.20, "severe": 0.15}
@@ -120,11 +123,11 @@ def draw_latents(patients: int, seed: int = 0) -> pd.DataFrame:
         seed: of the cohort.
 
     Returns:
-        (P,) standard normal `spectral`, `visible` and `clinical`, the latter the scaled sum of `marker`, `symptoms`
-        and `smoking`; and the fair coins `carotenoid` and `core`, 1 or -1. All others are independent.
+        (P,) standard normal `spectral`, `visible`, `burden` and `clinical`, the latter the scaled sum of `marker`,
+        `symptoms` and `smoking`; and the fair coins `carotenoid` and `core`, 1 or -1. All others are independent.
     """
     rng = _streams(seed)["latent"]
-    names = ("spectral", "visible", "marker", "symptoms", "smoking")
+    names = ("spectral", "visible", "marker", "symptoms", "smoking", "burden")
     found = pd.DataFrame(rng.standard_normal((patients, len(names))), columns=names)
     found.insert(2, "clinical", found[["marker", "symptoms", "smoking"]].sum(axis=1) / np.sqrt(3))
     coins = pd.DataFrame(rng.choice([-1.0, 1.0], (patients, 2)), columns=list(COINS.values()))
@@ -146,6 +149,7 @@ def best_score(
         (P,) log odds, up to a constant; of `grade`, of the higher classes.
     """
     score = sum(ADDITIVE[task].get(m, 0.0) * latent[OWN[m]].to_numpy() for m in modalities)
+    score = score + SHARED[task] * latent["burden"].to_numpy()
     if agreement and set(COINS) <= set(modalities):
         score = score + AGREEMENT[task] * latent[COINS["raman"]].to_numpy() * latent[COINS["image"]].to_numpy()
     return np.asarray(score)
@@ -224,6 +228,8 @@ def _spectra(latent: pd.DataFrame, spectra: int, points: int, rng: Mapping[str, 
     logs = PATIENT_SD * rng["patients"].standard_normal((p, 1, k))
     for component, response in SPECTRAL.items():
         logs[:, 0, list(COMPONENTS).index(component)] += response * latent["spectral"]
+    for component, response in BURDEN.items():
+        logs[:, 0, list(COMPONENTS).index(component)] += response * latent["burden"]
     logs[:, 0, list(COMPONENTS).index("carotenoid")] += CAROTENOID * latent["carotenoid"]
     logs = logs + SPECTRUM_SD * rng["spectra"].standard_normal((p, spectra, k))
     axis = np.linspace(FIRST, LAST, points)
@@ -239,15 +245,16 @@ def _spectra(latent: pd.DataFrame, spectra: int, points: int, rng: Mapping[str, 
 def _looks(latent: pd.DataFrame) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return (P,) radius, core and speckle of the lesions."""
     radius = 0.5 * np.exp(0.2 * np.clip(latent["visible"].to_numpy(), -3, 3))
-    return radius, latent["core"].to_numpy(), np.full(len(latent), 0.06)
+    return radius, latent["core"].to_numpy(), 0.06 * np.exp(0.7 * np.clip(latent["burden"].to_numpy(), -2, 2))
 
 
 def _table(latent: pd.DataFrame, holes: float, rng: Mapping[str, np.random.Generator]) -> pd.DataFrame:
-    """Return P rows of typed columns: two that mean nothing, and three ways to write down a latent value."""
+    """Return P rows of typed columns: two that mean nothing, and four that write down latent values."""
     p, draw = len(latent), rng["table"]
     columns = {
         "age": pd.Series(np.clip(np.round(draw.normal(62, 11, p)), 25, 90)),
         "sex": pd.Series(np.where(draw.random(p) < 0.5, "F", "M"), dtype=object),
+        "antigen": pd.Series(np.exp(2.0 + 0.5 * latent["burden"].to_numpy() + 0.25 * draw.standard_normal(p))),
         "marker": pd.Series(np.exp(1.0 + 0.8 * latent["marker"].to_numpy())),
         "symptoms": pd.Series(_cut(latent["symptoms"], SYMPTOMS)),
         "smoking": pd.Series(_cut(latent["smoking"], SMOKING), dtype=object),
