@@ -5,6 +5,7 @@ from report_runs import build_run
 
 from polydx.explain.assignments import band_table
 from polydx.explain.store import Explanation, write_explanation
+from polydx.report.explained import figures
 from polydx.report.html import write_report
 
 ABOUT = {
@@ -49,3 +50,9 @@ def test_a_report_shows_the_explanations_that_are_there(tmp_path, spectra):
     assert "mean correlation of two folds 0.50" in page
     assert "Bars of the shares for ill; largest: age and sex." in page
     assert write_report(run).read_text() == page
+
+
+def test_figures_are_named_so_that_any_file_system_takes_them(spectra):
+    about = spectra.about | {"classes": [spectra.about["classes"][0] | {"class": c} for c in ("a/b", "a b")]}
+    tables = {n: pd.concat([t.assign(**{"class": c}) for c in ("a/b", "a b")]) for n, t in spectra.tables.items()}
+    assert list(figures(Explanation(about, tables))) == ["spectra-a-b", "spectra-a-b-1"]

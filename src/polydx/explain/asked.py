@@ -8,7 +8,7 @@ from pathlib import Path
 
 from polydx.datasets.catalogue import load_study
 from polydx.errors import ConfigError, StudyError, counted
-from polydx.explain.subjects import Subject, model_subject, run_subjects
+from polydx.explain.subjects import Subject, model_subject, run_modalities, run_subjects
 from polydx.study import Study
 
 
@@ -68,10 +68,8 @@ def asked_of(
     chosen = recipe or names[0]
     loaded = _loaded(study if study is not None else path / "config.yaml", data)
     subjects = run_subjects(run, loaded, chosen, sample=sample, data=data)
-    used = run.predictions.loc[run.predictions["recipe"] == chosen, "modalities"]
-    modalities = tuple(dict.fromkeys(m for row in used.map(tuple).unique() for m in row))
     fits = len(run.splits.drop_duplicates(["seed", "fold"] if sample is None else ["seed"]))
-    return Asked(loaded, chosen, modalities, subjects, fits, path, sample)
+    return Asked(loaded, chosen, run_modalities(run, chosen), subjects, fits, path, sample)
 
 
 def _loaded(study: str | Path | Study, data: str | Path | None) -> Study:
@@ -86,6 +84,7 @@ def _of_model(path: Path, study: str | Path | Study | None, sample: str | None, 
     model, loaded = load_model(path), _loaded(study, data)
     if sample is not None and sample not in set(loaded.ids):
         raise StudyError(f"study '{loaded.name}' has no sample '{sample}' to explain")
-    whole = model_subject(model.fitted, loaded)
-    subject = whole if sample is None else Subject(model.fitted, loaded, loaded.subset([sample]))
-    return Asked(loaded, str(model.about["recipe"]), tuple(model.modalities), [subject], 1, None, sample)
+    used = tuple(model.modalities)
+    whole = model_subject(model.fitted, loaded.having(used))
+    subject = whole if sample is None else Subject(model.fitted, whole.train, loaded.subset([sample]))
+    return Asked(loaded, str(model.about["recipe"]), used, [subject], 1, None, sample)

@@ -29,8 +29,8 @@ from polydx.training.threads import limited_threads
 
 Floats = NDArray[np.float64]
 STEPS = 32
-WIDEST_CELL = 40.0
-"""In cm^-1, about as wide as a broad band: Grad-CAM on wider cells cannot tell one band from the next."""
+WIDEST_CELL = 20.0
+"""In cm^-1, about as wide as a band: Grad-CAM on wider cells cannot tell one band from the next."""
 PROBES, PROBED, ON_A_LINE = 8, 12, 0.98
 
 
@@ -71,13 +71,14 @@ def grad_cam(stage: str | None = None) -> Method:
     """Return Grad-CAM at a stage of the modality's backbone: where it is positive, a place speaks for the class.
 
     Activations are taken less their mean over the reference patients, as the other methods hold a class against a
-    reference: a band that both have alike counts for nothing. Without a reference it is the published method.
+    reference: a band that both have alike counts for nothing. Each cell has its own weights, as in HiResCAM, for what a
+    channel means differs along a spectrum. Without a reference it is Grad-CAM as published, with their mean.
 
     Args:
         stage: name of the stage; if not given, the last whose cells are no wider than `WIDEST_CELL`. The later the
             stage, the wider a cell.
 
-    Reference: Selvaraju et al. (2017), ICCV, 618-626.
+    Reference: Selvaraju et al. (2017), ICCV, 618-626; Draelos & Carin (2020), arXiv:2011.08891.
     """
 
     def explained(subject: Subject, study: Study, modality: str, target: Target) -> Floats:
@@ -138,8 +139,9 @@ def cam_cells(rows: Rows, train: Study, target: Target, stage: str) -> Tensor:
                 return part.score(x, target.task, target.code, stage)
 
             slopes = gradient(score, activations)
-            weights = slopes.flatten(2).mean(dim=2).reshape(*slopes.shape[:2], *[1] * (slopes.ndim - 2))
-            found.append((weights * (activations - base)).sum(dim=1).clamp(min=0))
+            if not target.reference:
+                slopes = slopes.flatten(2).mean(dim=2).reshape(*slopes.shape[:2], *[1] * (slopes.ndim - 2))
+            found.append((slopes * (activations - base)).sum(dim=1).clamp(min=0))
     return torch.cat(found)
 
 

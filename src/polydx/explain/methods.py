@@ -6,8 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-import numpy as np
-
 from polydx.errors import ConfigError
 from polydx.explain.asked import Asked
 from polydx.explain.choice import Target, chosen_modality
@@ -165,7 +163,7 @@ def _of_modalities(
         asked.subjects,
         shares_of_modalities(names),
         chosen,
-        lambda study: np.any([study.present(m) for m in names], axis=0),
+        lambda study: study.has_any(names),
         any_class=asked.sample is not None,
         done=done,
     )

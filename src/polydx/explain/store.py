@@ -19,6 +19,8 @@ from polydx.io.stored import check_stored
 
 SCHEMA = 1
 ABOUT = "explanation.json"
+TEXTS = dict.fromkeys(("class", "part", "sample", "patient", "source"), str)
+"""Columns that stay text, also where it looks like a number."""
 REMEDY = "explain it again with `polydx explain`"
 
 
@@ -87,7 +89,7 @@ def read_explanation(folder: Path) -> Explanation:
     try:
         about = json.loads(path.read_text(encoding="utf-8"))
         check_stored(about, _About, path, ReadError, REMEDY)
-        tables = {str(name): pd.read_csv(folder / f"{name}.csv") for name in about["tables"]}
+        tables = {str(name): pd.read_csv(folder / f"{name}.csv", dtype=TEXTS) for name in about["tables"]}
         by_patient = folder / "folds.parquet"
         folds = pd.read_parquet(by_patient) if "shares" in tables and by_patient.is_file() else None
         path = folder / "arrays.npz"

@@ -72,7 +72,7 @@ def run_subjects(
         raise ConfigError(f"run {run.folder}: {unknown('recipe', recipe, run.config.recipes)}")
     splits = pd.read_csv(run.folder / "splits.csv", dtype={"sample": str}, keep_default_na=False)
     _check_study(run, study, set(splits["sample"]), sample)
-    threads = run.config.validation.threads_per_fit
+    threads, used = run.config.validation.threads_per_fit, run_modalities(run, recipe)
     made: list[Recipe] = []
 
     def refitted(train: Study, seed: int, fold: int) -> Fitted:
@@ -85,14 +85,25 @@ def run_subjects(
         tested = rows.loc[rows["role"] == "test", "sample"]
         if sample is not None and sample not in set(tested):
             continue
-        train = study.subset(rows.loc[rows["role"] == "train", "sample"])
+        train = study.subset(rows.loc[rows["role"] == "train", "sample"]).having(used)
         fitted = _saved(run.folder / "weights" / recipe / f"seed-{seed}_fold-{fold:03d}.safetensors")
         if fitted is None:
             fitted = refitted(train, seed, fold)
         test = study.subset(tested)
+        if not test.has_any(used).any():
+            continue
+        test = test.having(used)
         _check_answers(run, fitted, test, recipe, seed, fold)
+        if sample is not None and sample not in set(test.ids):
+            raise StudyError(f"sample '{sample}' has none of the modalities of '{recipe}': {', '.join(used)}")
         asked = test if sample is None else test.subset([sample])
         yield Subject(fitted, train, asked, seed, fold, partial(refitted, seed=seed, fold=fold))
+
+
+def run_modalities(run: Run, recipe: str) -> tuple[str, ...]:
+    """Return the modalities that a recipe of a run used."""
+    found = run.predictions.loc[run.predictions["recipe"] == recipe, "modalities"].map(tuple).unique()
+    return tuple(dict.fromkeys(modality for row in found for modality in row))
 
 
 def _saved(path: Path) -> Fitted | None:

@@ -18,13 +18,21 @@ SIMULATED = "SIMULATED DATA"
 UNITS = {
     "permutation": "loss when the column is another patient's, in nats",
     "shapley": "share of the log-odds",
+    "occlusion": "loss of log-odds",
+    "integrated_gradients": "share of the log-odds",
+    "grad_cam": "Grad-CAM (no unit)",
     "modalities": "share of the log-odds",
 }
 
 
 def figures(found: Explanation) -> dict[str, str]:
     """Return name -> SVG text, one a class."""
-    return {f"{found.about['kind']}-{entry['class']}": figure(found, entry) for entry in found.about["classes"]}
+    done: dict[str, str] = {}
+    for entry in found.about["classes"]:
+        safe = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in str(entry["class"]))
+        name = f"{found.about['kind']}-{safe}"
+        done[name if name not in done else f"{name}-{len(done)}"] = figure(found, entry)
+    return done
 
 
 def figure(found: Explanation, entry: Mapping[str, Any]) -> str:
@@ -42,7 +50,7 @@ def draw(found: Explanation, entry: Mapping[str, Any]) -> Figure:
     kind, label = found.about["kind"], entry["class"]
     if kind == "spectra":
         own, bands = of_class(found.tables["maps"], label), of_class(found.tables["bands"], label)
-        return spectral_map(own, bands, label, entry["against"], "share of the log-odds")
+        return spectral_map(own, bands, label, entry["against"], UNITS[found.about["method"]])
     if kind == "images":
         own = of_class(found.tables["examples"], label)
         names = [f"{s} ({p:.2f})" for s, p in zip(own["sample"], own["probability"], strict=True)]

@@ -10,6 +10,7 @@ from polydx.explain.asked import asked_of
 from polydx.explain.choice import targets
 from polydx.explain.methods import MethodName, Options, explain_by
 from polydx.explain.store import Explanation, folder_name, write_explanation
+from polydx.explain.subjects import run_modalities
 from polydx.progress import Progress, Silent
 from polydx.study import Spectra, Study, Table
 
@@ -80,9 +81,7 @@ def explain_run(
     progress, run = progress or Silent(), read_run(folder)
     primary = run.config.validation.primary
     recipe = next(iter(run.config.recipes)) if primary is None else primary.recipe
-    used = run.predictions.loc[run.predictions["recipe"] == recipe, "modalities"].map(tuple)
-    modalities = list(dict.fromkeys(m for row in used.unique() for m in row))
-    for options in _cheap(study, modalities, run.config.recipes[recipe].kind == "network"):
+    for options in _cheap(study, run_modalities(run, recipe), run.config.recipes[recipe].kind == "network"):
         for task in run.tasks:
             try:
                 explain(folder, study, task=task, recipe=recipe, options=options, data=data, progress=progress)

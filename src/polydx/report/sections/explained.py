@@ -111,15 +111,19 @@ def _bands(task: str, entry: Mapping[str, Any], found: pd.DataFrame) -> Table:
             _known(row["molecules"]),
             _known(row["assignment"]),
             _known(row["source"]),
-            number(float(row["value"]), 4),
+            _signed(float(row["share"]), float(row["value"])),
             f"{100 * float(row['folds_agreeing']):.0f} %",
         ]
         for _, row in found.iterrows()
     ]
     sources = "; ".join(f"[{key}] {told}" for key, told in SOURCES.items())
-    head = ["cm⁻¹", "may be", "vibration", "source", "share", "folds of this sign"]
+    head = ["cm⁻¹", "may be", "vibration", "source", "of the strongest", "folds of this sign"]
     caption = f"{task}, {entry['class']}: the strongest bands of the map, and what bands there are ascribed to."
     return Table(caption, head, rows, [LIMITS, sources], numbers=4)
+
+
+def _signed(share: float, value: float) -> str:
+    return f"{'−' if value < 0 else '+'}{100 * share:.0f} %"
 
 
 def _known(value: Any) -> str:
