@@ -298,6 +298,31 @@ def explain(
     terminal.print_explanation(folder)
 
 
+@app.command(epilog="Example: polydx serve models/als.zip --port 8000")
+def serve(
+    bundles: Annotated[list[Path], typer.Argument(metavar="BUNDLE...", help="Bundles that `polydx train` wrote.")],
+    host: Annotated[str, typer.Option("--host", help="Address; only this machine by default.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="TCP port.")] = 8000,
+    api_key_file: Annotated[
+        Path | None, typer.Option("--api-key-file", metavar="FILE", help="Keys, one a line; requests must carry one.")
+    ] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option("--allow-host", metavar="NAME", help="Clients may call the server so; may be repeated."),
+    ] = None,
+    max_mb: Annotated[float, typer.Option("--max-mb", min=0.001, help="Of one request, in MB.")] = 64,
+    max_files: Annotated[int, typer.Option("--max-files", min=1, help="Files or frames of one request.")] = 256,
+    timeout: Annotated[float, typer.Option("--timeout", min=0.1, help="Seconds to ask, and to answer.")] = 30,
+) -> None:
+    """Serve bundles on a web page and as a REST API; torch is not needed."""
+    from polydx.serve import server
+    from polydx.serve.options import Options, read_keys
+
+    keys = read_keys(api_key_file) if api_key_file is not None else ()
+    options = Options(host, port, keys, max_mb, max_files, timeout, tuple(allow_host or ()))
+    server.run(server.load_all(bundles), options, say=terminal.tell)
+
+
 @app.command(epilog="Example: polydx compare runs/als runs/als-without-cnn --out comparison.html")
 def compare(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Finished run folders.")],

@@ -86,6 +86,11 @@ def line(text: str) -> None:
     out.print(text, markup=False, soft_wrap=True)
 
 
+def tell(text: str) -> None:
+    """Print one line as it is to stderr."""
+    err.print(text, markup=False, soft_wrap=True)
+
+
 def print_study(study: Any) -> None:
     """Print what a study holds."""
     described = study.describe()

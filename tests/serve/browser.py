@@ -7,13 +7,19 @@ import json
 import os
 import shutil
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import uvicorn
 from websockets.sync.client import ClientConnection, connect
+
+from polydx.bundle import Predictor
+from polydx.serve.app import create_app
+from polydx.serve.options import Options
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 KEYS = {"Tab": 9, "Enter": 13, "Escape": 27, " ": 32, "ArrowDown": 40}
@@ -22,6 +28,21 @@ KEYS = {"Tab": 9, "Enter": 13, "Escape": 27, " ": 32, "ArrowDown": 40}
 def find_browser() -> str | None:
     """A Chromium of this machine; CHROMIUM names another."""
     return os.environ.get("CHROMIUM") or next((found for name in NAMES if (found := shutil.which(name))), None)
+
+
+@contextmanager
+def serving(*predictors: Predictor, **options: object) -> Iterator[str]:
+    app = create_app({p.name: p for p in predictors}, Options(**options))
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="critical", ws="none"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    try:
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/"
+    finally:
+        server.should_exit = True
+        thread.join(10)
 
 
 class Page:

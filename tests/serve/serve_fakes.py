@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from polydx.errors import ReadError
+from polydx.errors import Problem, ReadError
 from polydx.study import Task
 
 AXIS = np.linspace(600.0, 1700.0, 120)
@@ -45,14 +45,15 @@ class FakePredictor:
         found = []
         for sample in samples:
             if not sample:
-                raise ReadError("a sample has none of the modalities")
+                raise ReadError("1 problem", [Problem(f"sample {len(found)}", "has none of the modalities")])
             score = 0.0
             if "raman" in sample:
                 several = sample["raman"] if isinstance(sample["raman"], list) else [sample["raman"]]
                 for values, axis in several:
                     near = np.abs(axis - 1003) < 20
                     if not near.any():
-                        raise ReadError("the axis does not cover the model's")
+                        what = "the axis does not cover the model's"
+                        raise ReadError("1 problem", [Problem(f"sample {len(found)}", what)])
                     score += float(values[:, near].mean() - values.mean())
             if "image" in sample:
                 several = sample["image"] if isinstance(sample["image"], list) else [sample["image"]]

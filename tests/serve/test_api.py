@@ -116,6 +116,14 @@ def test_several_modalities_are_one_case_and_any_of_them_may_be_missing():
     assert small["answers"][0]["warnings"] == ["the image is small"]
 
 
+def test_what_the_model_refuses_is_told_under_the_name_of_the_file():
+    off = "\n".join(f"{a}\t1" for a in np.linspace(100, 500, 50)).encode()
+    files = [("files", ("good.txt", spectrum())), ("files", ("off.txt", off))]
+    response = client().post("/v1/models/fake/predict", files=files)
+    assert response.status_code == 422
+    assert error(response)["problems"] == [{"where": "off.txt", "what": "the axis does not cover the model's"}]
+
+
 def bomb() -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -142,11 +150,11 @@ BIG = BIG[:18] + (9000).to_bytes(4, "little") * 2 + BIG[26:]
         ([("files", ("a.txt", b""))], 422, "is empty"),
         ([("files", ("a.wdf", b"WDF1" + b"x" * 100))], 422, "Renishaw WDF"),
         ([("raman", ("a.png", picture()))], 422, "a PNG image"),
-        ([("files", ("a.xlsx", bomb()))], 413, "unpacks to 30 MB"),
+        ([("files", ("a.xlsx", bomb()))], 413, "a.xlsx has 30 MB of text, over 8 MB"),
         ([("files", ("a.npy", b"\x93NUMPY" + b"x" * 60))], 422, "which the server does not take"),
         ([("files", ("a.parquet", b"PAR1" + b"x" * 60))], 422, "which the server does not take"),
         ([("files", ("a.zip", b"PK\3\4" + b"x" * 60))], 422, "ZIP archive"),
-        ([("files", ("a.txt", b"1 2\n" * 4_100_000))], 413, "over 16 MB; split it"),
+        ([("files", ("a.txt", b"1 2\n" * 4_100_000))], 413, "over 8 MB; split it"),
         ([("mri", ("a.txt", b"1"))], 422, "no modality 'mri'; it takes: raman"),
         ([("files", ("a.txt", spectrum()))] * 5, 413, "Maximum number of files is 4"),
         ([("files", ("../../etc/passwd", b"root"))], 422, "passwd"),

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
-import uvicorn
-from browser import Page, browser, find_browser
+from browser import Page, serving
 from PIL import Image
 from serve_fakes import AXIS, FakePredictor
-
-from polydx.serve.app import create_app
-from polydx.serve.options import Options
 
 pytestmark = pytest.mark.slow
 
@@ -41,21 +34,6 @@ CONTRAST = """
 """
 
 
-@contextmanager
-def serving(*predictors: FakePredictor, **options: object) -> Iterator[str]:
-    app = create_app({p.name: p for p in predictors}, Options(**options))
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="critical", ws="none"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    try:
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/"
-    finally:
-        server.should_exit = True
-        thread.join(10)
-
-
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     models = (
@@ -65,15 +43,6 @@ def address() -> Iterator[str]:
         FakePredictor(unit="patient", name="patients"),
     )
     with serving(*models) as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def tab(tmp_path_factory) -> Iterator[Page]:
-    executable = find_browser()
-    if executable is None:
-        pytest.skip("no Chromium here: install Debian's `chromium`, or name one in CHROMIUM")
-    with browser(executable, tmp_path_factory.mktemp("profile")) as found:
         yield found
 
 
@@ -266,10 +235,11 @@ def test_the_print_has_the_answer_and_not_the_form(page):
     page.wait("document.querySelector('.legend')")
     page.call("Emulation.setEmulatedMedia", media="print")
     shown = page.js(
-        "['#ask', '.tools', '.task', 'figure', '.notice'].map(s => document.querySelector(s).checkVisibility())"
+        "['#ask', '.tools', '#stamp', '.task', 'figure', '.notice'].map(s => document.querySelector(s).checkVisibility())"
     )
+    assert page.text("#stamp").startswith("Model all, polydx ")
     page.call("Emulation.setEmulatedMedia", media="")
-    assert shown == [False, False, True, True, True]
+    assert shown == [False, False, True, True, True, True]
 
 
 def test_a_key_is_asked_for_once(tab):

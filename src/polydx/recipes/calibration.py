@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 from scipy.special import expit
 
 from polydx.study import IntArray
@@ -76,6 +75,8 @@ def _platt(decisions: NDArray[np.float64], positive: NDArray[np.bool_]) -> tuple
         value = float(weight @ (np.logaddexp(0, z) - target * z))
         slope = weight * (expit(z) - target)
         return value, np.array([slope @ x, slope.sum()])
+
+    from scipy.optimize import minimize  # long to import; serving needs it not
 
     start = np.zeros(2)
     found: Any = minimize(loss, start, jac=True, method="BFGS")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from fastapi import FastAPI, Query, Request
 from fastapi.responses import JSONResponse, Response
@@ -21,14 +22,18 @@ from polydx.serve.cases import Case
 from polydx.serve.examples import example
 from polydx.serve.explaining import Explainer, chosen
 from polydx.serve.guard import NOTES, Guard
+from polydx.serve.logs import LOG, where
 from polydx.serve.openapi import POSTED, add_request_schemas
 from polydx.serve.options import Options
 from polydx.serve.page_files import PageFiles
 from polydx.serve.parse import Parser
 from polydx.serve.refusals import HANDLERS, RefusedError
 from polydx.serve.schemas import READING, REFUSALS, ExplainOut, Health, ModelOut, ModelsOut, PredictIn, PredictOut
-from polydx.serve.served import Predictor, Served
+from polydx.serve.served import Served
 from polydx.serve.views import views
+
+if TYPE_CHECKING:
+    from polydx.bundle import Predictor
 
 Result = TypeVar("Result")
 
@@ -59,6 +64,16 @@ class Server:
             name: Batcher(served.answer, self.callers) for name, served in self.models.items()
         }
 
+    def warm(self) -> None:
+        """Ask each model once, so that no client waits for what Python loads at first use."""
+        for name, served in self.models.items():
+            try:
+                with self.held.request() as share:
+                    body = json.dumps(example(served)).encode()
+                    served.answer(Parser(served, self.options, share).cases("application/json", body))
+            except Exception as error:  # an example is made up; a model may refuse it
+                LOG.warning("no answer to the example", extra={"fields": {"model": name} | where(error)})
+
     def close(self) -> None:
         """Let the threads go."""
         self.readers.shutdown(wait=False, cancel_futures=True)
@@ -77,9 +92,9 @@ class Server:
     async def predict(self, name: str, request: Request, together: bool, with_views: bool) -> dict[str, Any]:
         """Return the answers to a request."""
         served, batcher = self.model(name), self.batchers[name]
-        with self.held.request() as take, batcher.announced() as arrived:
-            body = await read_body(request, self.options, take)
-            parser = Parser(served, self.options, take, together)
+        with self.held.request() as share, batcher.announced() as arrived:
+            body = await read_body(request, self.options, share)
+            parser = Parser(served, self.options, share, together)
             content_type = request.headers.get("content-type", "")
             cases = await self._thread(self.readers, partial(parser.cases, content_type, body))
             request.scope[NOTES] |= {"model": name, "bytes": len(body), "samples": len(cases)}
@@ -98,9 +113,9 @@ class Server:
     ) -> dict[str, Any]:
         """Return what the answer to one sample of a request rests on."""
         served = self.model(name)
-        with self.held.request() as take:
-            body = await read_body(request, self.options, take)
-            parser = Parser(served, self.options, take, together)
+        with self.held.request() as share:
+            body = await read_body(request, self.options, share)
+            parser = Parser(served, self.options, share, together)
             content_type = request.headers.get("content-type", "")
             cases = await self._thread(self.readers, partial(parser.cases, content_type, body))
             request.scope[NOTES] |= {"model": name, "bytes": len(body), "samples": len(cases)}
@@ -146,7 +161,9 @@ def create_app(predictors: Mapping[str, Predictor], options: Options | None = No
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         server.open()
+        warming = server.callers.submit(server.warm)
         yield
+        warming.cancel()
         server.close()
 
     app = FastAPI(

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
 from polydx.serve.options import MB, Options
 from polydx.serve.refusals import RefusedError, too_large
-
-Take: TypeAlias = Callable[[int], None]
-"""Told how many bytes a request holds more; refuses what is too much."""
 
 
 @dataclass
@@ -35,27 +31,60 @@ class Held:
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @contextmanager
-    def request(self) -> Iterator[Take]:
-        """Give a function that takes bytes for one request; they are given back at the end."""
-        mine = 0
-
-        def take(more: int) -> None:
-            nonlocal mine
-            with self._lock:
-                if mine + more > self.most_each:
-                    raise too_large(f"the request takes over {self.most_each // MB} MB unpacked; send less at a time")
-                if self.now + more > self.most:
-                    raise RefusedError(503, "busy", "the server holds as much as it can; try again in a moment")
-                mine, self.now = mine + more, self.now + more
-
+    def request(self) -> Iterator[Share]:
+        """Give the share of one request; what it holds at the end is given back."""
+        share = Share(self)
         try:
-            yield take
+            yield share
         finally:
-            with self._lock:
-                self.now -= mine
+            self.add(-share.mine)
+
+    def add(self, more: int) -> None:
+        """Hold so many bytes more, or less.
+
+        Raises:
+            RefusedError: all requests together would hold too much.
+        """
+        with self._lock:
+            if more > 0 and self.now + more > self.most:
+                raise RefusedError(503, "busy", "the server holds as much as it can; try again in a moment")
+            self.now += more
 
 
-async def read_body(request: Request, options: Options, take: Take) -> bytes:
+@dataclass
+class Share:
+    """What one request holds.
+
+    Attributes:
+        held: what all hold.
+        mine: bytes of this one.
+    """
+
+    held: Held
+    mine: int = 0
+
+    def take(self, more: int) -> None:
+        """Hold so many bytes until the request is answered.
+
+        Raises:
+            RefusedError: too much for one request, or for all of them.
+        """
+        if self.mine + more > self.held.most_each:
+            raise too_large(f"the request takes over {self.held.most_each // MB} MB unpacked; send less at a time")
+        self.held.add(more)
+        self.mine += more
+
+    @contextmanager
+    def borrowed(self, size: int) -> Iterator[None]:
+        """Hold so many bytes for as long as something is done."""
+        self.held.add(size)
+        try:
+            yield
+        finally:
+            self.held.add(-size)
+
+
+async def read_body(request: Request, options: Options, share: Share) -> bytes:
     """Return the body of a request, whether or not it says how long it is.
 
     Raises:
@@ -72,7 +101,7 @@ async def read_body(request: Request, options: Options, take: Take) -> bytes:
                 total += len(part)
                 if total > options.most_bytes:
                     raise over
-                take(len(part))
+                share.take(len(part))
                 parts.append(part)
     except TimeoutError as error:
         raise RefusedError(408, "too-slow", f"the request took longer than {options.timeout:g} s to arrive") from error

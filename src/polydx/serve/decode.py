@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 import zipfile
 from typing import Any
 
@@ -14,15 +15,19 @@ from polydx.io.files import FOREIGN, VENDORS, open_file, refusal
 from polydx.io.images import Window, count_frames, read_image
 from polydx.io.source import FileBytes
 from polydx.io.spectra import read_spectra
-from polydx.serve.bodies import Take
+from polydx.serve.bodies import Share
 from polydx.serve.cases import ImageRows, SpectraRows
 from polydx.serve.refusals import too_large
 
-MOST_TEXT = 16_000_000
-MOST_UNPACKED = 24_000_000
+MOST_TEXT = 8_000_000
+"""Bytes of a file of spectra; of a workbook, once unpacked."""
+WHILE_READ = 40
+"""Bytes of memory that reading takes for each byte of text, at worst; they are given back afterwards."""
 MOST_ROWS = 10_000
 ACCEPTED = "text, CSV or XLSX"
 PICTURES = ("a PNG", "a JPEG", "a GIF", "a TIFF")
+DECODERS = threading.Semaphore(2)
+"""Images that are decoded at a time: one may take some hundred MB on its way."""
 MARKS = (b"BM", b"RIFF", b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51", b"P5", b"P6")
 """How BMP, WebP, JPEG 2000 and PGM/PPM begin."""
 
@@ -35,7 +40,7 @@ def looks_like_image(file: FileBytes) -> bool:
     return any(head.startswith(start) and words.startswith(PICTURES) for start, words in FOREIGN)
 
 
-def read_spectra_file(file: FileBytes, take: Take) -> SpectraRows:
+def read_spectra_file(file: FileBytes, share: Share) -> SpectraRows:
     """Return the spectra of a file of text or an Excel sheet.
 
     Raises:
@@ -46,29 +51,27 @@ def read_spectra_file(file: FileBytes, take: Take) -> SpectraRows:
     if file.suffix.lower() not in VENDORS and head.startswith((b"\x93NUMPY", b"\x89HDF", b"PAR1")):
         what = f"is an array or Parquet file, which the server does not take; send {ACCEPTED}"
         raise refusal(ReadError, source, [what])
-    if head.startswith(b"PK\x03\x04"):
-        _check_unpacked(file)
-    elif len(file.data) > MOST_TEXT:
-        raise too_large(f"{file.name} has {len(file.data) / 1e6:.0f} MB, over {MOST_TEXT // 10**6} MB; split it")
-    values, axis = read_spectra(file)
+    size = _unpacked(file) if head.startswith(b"PK\x03\x04") else len(file.data)
+    if size > MOST_TEXT:
+        raise too_large(f"{file.name} has {size / 1e6:.0f} MB of text, over {MOST_TEXT // 10**6} MB; split it")
+    with share.borrowed(WHILE_READ * size):
+        values, axis = read_spectra(file)
     if len(values) > MOST_ROWS:
         raise too_large(f"{file.name} holds {len(values)} spectra, over {MOST_ROWS}; split it, or use `polydx predict`")
-    take(values.nbytes)
+    share.take(values.nbytes)
     return SpectraRows(values, axis)
 
 
-def _check_unpacked(file: FileBytes) -> None:
+def _unpacked(file: FileBytes) -> int:
+    """Return the bytes of an archive once unpacked; 0 if it is broken, of which the reader tells more."""
     try:
         with zipfile.ZipFile(io.BytesIO(file.data)) as archive:
-            size = sum(entry.file_size for entry in archive.infolist())
+            return sum(entry.file_size for entry in archive.infolist())
     except (zipfile.BadZipFile, ValueError, NotImplementedError, UnicodeDecodeError):
-        return  # the reader says what is wrong with it
-    if size > MOST_UNPACKED:
-        limit = f"{MOST_UNPACKED // 10**6} MB"
-        raise too_large(f"{file.name} unpacks to {size / 1e6:.0f} MB, over {limit}; send CSV, or split it")
+        return 0
 
 
-def read_image_file(file: FileBytes, window: Window, take: Take, most_frames: int) -> ImageRows:
+def read_image_file(file: FileBytes, window: Window, share: Share, most_frames: int) -> ImageRows:
     """Return the frames of an image file.
 
     Raises:
@@ -80,8 +83,9 @@ def read_image_file(file: FileBytes, window: Window, take: Take, most_frames: in
         raise too_large(f"{file.name} holds {frames} frames, over {most_frames}; send less at a time")
     found = []
     for frame in range(frames):
-        found.append(read_image(file, frame, window=window))
-        take(found[-1].nbytes)
+        with DECODERS:
+            found.append(read_image(file, frame, window=window))
+        share.take(found[-1].nbytes)
     return ImageRows(found)
 
 

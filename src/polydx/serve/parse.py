@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from polydx.errors import PolydxError, Problem, ReadError, counted
 from polydx.io.source import FileBytes
-from polydx.serve.bodies import Take
+from polydx.serve.bodies import Share
 from polydx.serve.cases import Case, Rows, Values, split_rows
 from polydx.serve.decode import MOST_ROWS, looks_like_image, read_image_file, read_spectra_file, spectra_of_numbers
 from polydx.serve.multipart import parse_form
@@ -32,12 +32,12 @@ class Parser:
     Args:
         served: the model that is asked.
         options: the limits.
-        take: told what is unpacked.
+        share: told what is unpacked.
         together: all files of a form belong to one patient; else each file is one.
     """
 
-    def __init__(self, served: Served, options: Options, take: Take, together: bool = False) -> None:
-        self.served, self.options, self.take, self.together = served, options, take, together
+    def __init__(self, served: Served, options: Options, share: Share, together: bool = False) -> None:
+        self.served, self.options, self.share, self.together = served, options, share, together
         self.left = options.max_files
 
     def cases(self, content_type: str, body: bytes) -> list[Case]:
@@ -149,10 +149,10 @@ class Parser:
         if self.served.kinds[modality] == "spectra":
             self.left -= 1
             self._check_left()
-            return read_spectra_file(file, self.take)
+            return read_spectra_file(file, self.share)
         if self.served.kinds[modality] == "table":
             raise _bad_input(file.name, f"'{modality}' takes columns and values as JSON, not a file")
-        found = read_image_file(file, self.served.about[modality].get("window"), self.take, self.left)
+        found = read_image_file(file, self.served.about[modality].get("window"), self.share, self.left)
         self.left -= len(found)
         self._check_left()
         return found

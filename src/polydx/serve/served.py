@@ -4,28 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
+from polydx.errors import PolydxError, Problem
 from polydx.serve.cases import Case, ImageRows, SpectraRows
-from polydx.study import Task
+
+if TYPE_CHECKING:
+    from polydx.bundle import Predictor
 
 MOST_CARD = 100_000
-
-
-class Predictor(Protocol):
-    """What the server needs of a bundle; `polydx.bundle.load` gives one."""
-
-    name: str
-    tasks: Mapping[str, Task]
-    modalities: Mapping[str, Mapping[str, Any]]
-    card: str
-    manifest: Mapping[str, Any]
-
-    def predict(self, inputs: Any) -> pd.DataFrame:
-        """Return one row a sample."""
 
 
 class Served:
@@ -66,8 +55,17 @@ class Served:
         return found
 
     def answer(self, cases: Sequence[Case]) -> list[dict[str, Any]]:
-        """Return the answer to each case."""
-        frame = self.predictor.predict([self.inputs(case) for case in cases])
+        """Return the answer to each case.
+
+        Raises:
+            PolydxError: what the model refuses; where it is a case, that is called as the client calls it.
+        """
+        try:
+            frame = self.predictor.predict([self.inputs(case) for case in cases])
+        except PolydxError as error:
+            names = {f"sample {i}": case.name for i, case in enumerate(cases)}
+            told = [Problem(names.get(p.where, p.where), p.what) for p in error.problems]
+            raise type(error)(error.message, told) from error
         records = frame.to_dict("records")
         return [self._told(case, record) for case, record in zip(cases, records, strict=True)]
 
@@ -89,7 +87,7 @@ class Served:
 
     def probabilities(self, cases: Sequence[Case], task: str) -> np.ndarray[Any, np.dtype[np.float64]]:
         """Return (N, K) of one task."""
-        found: Mapping[str, Any] = self.predictor.predict_proba([self.inputs(case) for case in cases])  # type: ignore[attr-defined]
+        found = self.predictor.predict_proba([self.inputs(case) for case in cases])
         return np.asarray(found[task], dtype=np.float64)
 
 

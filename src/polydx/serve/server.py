@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import uvicorn
 
+from polydx.bundle import Predictor, load
+from polydx.errors import ConfigError
 from polydx.serve.app import create_app
 from polydx.serve.logs import LOG, start_logging
 from polydx.serve.options import Options
-from polydx.serve.served import Predictor
 
 MOST_CONNECTIONS = 1000
 KEEP_ALIVE_SECONDS = 15
 GRACE_SECONDS = 10
+
+
+def load_all(bundles: Sequence[Path]) -> dict[str, Predictor]:
+    """Return the bundles by name.
+
+    Raises:
+        BundleError: one is broken, or tampered with.
+        ConfigError: two have the same name.
+    """
+    found: dict[str, Predictor] = {}
+    for path in bundles:
+        predictor = load(path)
+        if predictor.name in found:
+            what = f"{path} holds a model named '{predictor.name}', as another bundle does; serve one of them alone"
+            raise ConfigError(what)
+        found[predictor.name] = predictor
+    return found
 
 
 def run(predictors: Mapping[str, Predictor], options: Options, say: Callable[[str], None]) -> None:

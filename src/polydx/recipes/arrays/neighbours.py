@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.spatial.distance import cdist
 
 from polydx.recipes.arrays.common import Arrays, Config, Float
 
@@ -23,6 +22,8 @@ def neighbour_probabilities(config: Config, arrays: Arrays, features: Float) -> 
 
 
 def _votes(config: Config, arrays: Arrays, features: Float) -> Float:
+    from scipy.spatial.distance import cdist
+
     distances = cdist(features, arrays["rows"], metric=config["metric"])
     nearest = np.argsort(distances, axis=1, kind="stable")[:, : config["neighbours"]]
     near = np.take_along_axis(distances, nearest, axis=1)

@@ -5,7 +5,7 @@ import { el, percent } from "./dom.js";
 export function samples(answers, tasks, selected, choose) {
   if (answers.length < 2) return null;
   const names = Object.keys(tasks);
-  const rows = answers.map((answer, i) => el("tr", { "aria-selected": String(i === selected) },
+  const rows = answers.map((answer, i) => el("tr", { class: i === selected ? "selected" : null },
     el("td", {}, el("button", { type: "button", onclick: () => choose(i), "aria-current": i === selected ? "true" : null }, answer.sample)),
     names.map((name) => el("td", {}, answer.tasks[name].decision ?? "–")),
     el("td", {}, answer.warnings.length ? `${answer.warnings.length}` : "")));

@@ -9,7 +9,7 @@ import { Inputs } from "./inputs.js";
 
 let served = [];
 let model = null;
-let asked = null; // { body, together }: what the shown answer is of
+let asked = null; // { body, together, at }: what the shown answer is of
 let answers = [];
 let selected = 0;
 let turn = 0; // answers of an earlier question that come late are dropped
@@ -52,7 +52,7 @@ async function ask() {
   }
   forget();
   const mine = turn;
-  asked = { body: inputs.body(), together: byId("together").checked };
+  asked = { body: inputs.body(), together: byId("together").checked, at: Date.now() };
   say("The model is being asked …", true);
   try {
     const found = await api.predict(model.name, asked.body, { views: true, together: asked.together });
@@ -77,6 +77,7 @@ async function select(i) {
   show(byId("result"), samples(answers, model.tasks, i, select), overview(answer, model), why);
   if (focused) document.querySelector(".samples [aria-current]")?.focus();
   say(summary(answer));
+  byId("stamp").textContent = `Model ${model.name}, polydx ${byId("version").textContent}, ${new Date(asked.at).toLocaleString()}.`;
   await explain(why, Object.keys(model.tasks)[0], null);
 }
 
