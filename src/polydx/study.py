@@ -357,6 +357,8 @@ def _task_problems(study: Study) -> list[Problem]:
 
 def _label_problems(study: Study, name: str, task: Task) -> list[Problem]:
     codes, where = study.labels[name], f"task '{name}'"
+    if (codes.to_numpy() == UNLABELLED).all():
+        return []  # of samples to predict
     found = []
     outside = (codes < UNLABELLED) | (codes >= len(task.classes))
     if outside.any():

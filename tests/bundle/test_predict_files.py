@@ -261,6 +261,27 @@ def test_a_description_that_is_no_json_is_refused(small_bundle, tmp_path):
             load(path)
 
 
+@pytest.mark.parametrize(
+    "step",
+    [
+        {"name": "resample", "params": {"start": 700.0, "stop": 1500.0, "step": 1e-12}},
+        {"name": "resample", "params": {"start": -1e300, "step": 1.0}},
+        {"name": "resize", "params": {"size": [200_000, 200_000]}},
+    ],
+)
+def test_preprocessing_that_would_take_all_memory_is_refused(small_bundle, tmp_path, step):
+    def edited(content):
+        found = json.loads(content)
+        found["model"]["inputs"][0]["raman"]["steps"].append(step)
+        return json.dumps(found).encode()
+
+    path = tmp_path / "m.zip"
+    path.write_bytes(small_bundle)
+    rewritten(path, edited)
+    with pytest.raises(BundleError, match="asks for more memory than a model needs"):
+        load(path)
+
+
 def test_a_broken_axis_is_refused(small_bundle, tmp_path):
     from safetensors.numpy import load as arrays_of
     from safetensors.numpy import save

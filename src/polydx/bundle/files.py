@@ -10,12 +10,14 @@ import numpy as np
 import pandas as pd
 
 from polydx.bundle.batch import Batch
-from polydx.bundle.inputs import images_of, problems_of, small, spectra_of
+from polydx.bundle.inputs import images_of, onto_axis, problems_of, small
 from polydx.errors import PolydxError, Problem, ReadError, counted
+from polydx.io.pieces import spectra_in_pieces
 from polydx.io.source import Source
+from polydx.io.spectra import read_spectra
 from polydx.modalities import HeldImages
 from polydx.progress import Progress
-from polydx.recipes.store import Model
+from polydx.recipes.store import Modality, Model
 from polydx.study import RowIndex, Spectra
 
 ROWS = 4096
@@ -36,24 +38,33 @@ def batches_of_files(model: Model, files: Sequence[Source], progress: Progress) 
     problems: list[Problem] = []
     progress.begin("files", len(files))
     for source in files:
-        told: list[str] = []
         try:
-            if about.kind == "spectra":
-                rows: Any = spectra_of(source, model.axes[name], name, told)
-            else:
-                rows = [pixels for _, pixels in images_of(source, about.window, name)]
-                told += [w for w in dict.fromkeys(small(name, p, about.size) for p in rows) if w]
+            for rows, told, several in _pieces(model, name, about, source):
+                held.add(str(source), rows, told, several)
+                if not problems and held.full:
+                    yield held.batch()
         except PolydxError as error:
             problems += problems_of(str(source), error)
-        else:
-            held.add(str(source), rows, told)
         progress.step(source.name)
-        if not problems and held.full:
-            yield held.batch()
     if problems:
         raise ReadError(f"{counted(len(problems), 'problem')} in the files to predict; nothing was predicted", problems)
     if held.files:
         yield held.batch()
+
+
+def _pieces(model: Model, name: str, about: Modality, source: Source) -> Iterator[tuple[Any, list[str], bool]]:
+    """Yield the rows of a file, what is to be told of them, and whether more than one row is in the file."""
+    told: list[str] = []
+    if about.kind == "images":
+        frames = [pixels for _, pixels in images_of(source, about.window, name)]
+        told += [w for w in dict.fromkeys(small(name, p, about.size) for p in frames) if w]
+        yield frames, told, len(frames) > 1
+        return
+    # The spectra of a patient belong together, however many they are.
+    pieces = iter([read_spectra(source)]) if model.unit == "patient" else spectra_in_pieces(source, ROWS)
+    for number, (values, own) in enumerate(pieces):
+        told = []
+        yield onto_axis(values, own, model.axes[name], name, told), told, number > 0 or len(values) > 1
 
 
 class _Held:
@@ -62,13 +73,19 @@ class _Held:
     def __init__(self, model: Model, modality: str, kind: str) -> None:
         self.model, self.modality, self.kind = model, modality, kind
         self.files: list[tuple[str, Any, list[str]]] = []
+        self.names: list[tuple[int, bool]] = []
+        self.last, self.next = "", 0
 
     @property
     def full(self) -> bool:
         return sum(len(rows) for _, rows, _ in self.files) >= (ROWS if self.kind == "spectra" else FRAMES)
 
-    def add(self, file: str, rows: Any, told: list[str]) -> None:
+    def add(self, file: str, rows: Any, told: list[str], several: bool) -> None:
+        """Take in rows of a file, which go on where its last ones ended."""
+        start = self.next if several and file == self.last else 0
+        self.last, self.next = file, start + len(rows)
         self.files.append((file, rows, told))
+        self.names.append((start, several))
 
     def batch(self) -> Batch:
         """Return what is held, and hold nothing."""
@@ -86,10 +103,14 @@ class _Held:
 
     def _origin(self, files: Sequence[tuple[str, Any, list[str]]], by_file: bool) -> pd.DataFrame:
         if by_file:
+            self.names = []
             told = [(file, file, len(rows)) for file, rows, _ in files]
             return pd.DataFrame(told, columns=["sample", "file", self.kind])
+        places, self.names = self.names, []
         found = [
-            (file if len(rows) == 1 else f"{file}#{i}", file, i) for file, rows, _ in files for i in range(len(rows))
+            (f"{file}#{i}" if several else file, file, i)
+            for (file, rows, _), (start, several) in zip(files, places, strict=True)
+            for i in range(start, start + len(rows))
         ]
         return pd.DataFrame(found, columns=["sample", "file", "row"])
 

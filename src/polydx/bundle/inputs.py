@@ -175,6 +175,17 @@ def spectra_of(given: Any, axis: NDArray[np.float64], modality: str, told: list[
         values, own = read_spectra(source)
     else:
         values, own = _pair(given, axis, modality)
+    return onto_axis(values, own, axis, modality, told)
+
+
+def onto_axis(
+    values: NDArray[np.float64], own: NDArray[np.float64], axis: NDArray[np.float64], modality: str, told: list[str]
+) -> NDArray[np.float32]:
+    """Return (n, L) on the model's axis; `told` gains that they were interpolated.
+
+    Raises:
+        AxisError: the spectra do not cover the model's axis.
+    """
     if np.array_equal(own, axis):
         return values.astype(np.float32)
     if len(own) != len(axis) or np.abs(own - axis).max() > SAME * np.diff(axis).min():

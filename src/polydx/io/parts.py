@@ -160,7 +160,7 @@ def _wrong(info: zipfile.ZipInfo) -> list[str]:
     if info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size:
         found.append("is compressed; parts of a bundle are stored as they are")
     mode = info.external_attr >> 16
-    if mode and not stat.S_ISREG(mode):
+    if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
         found.append("is no plain file")
     if info.filename.endswith((".json", ".md")) and info.file_size > MOST_TEXT:
         found.append(f"has {info.file_size} bytes, over the limit of {MOST_TEXT} for text")

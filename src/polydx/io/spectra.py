@@ -60,10 +60,10 @@ def read_spectra(path: str | Source, axis: str | Path | ArrayLike | None = None)
         return _with_axis(path, kind, axis)
     if kind == "npy":
         values, points = read_npy(path), read_axis(sibling_axis(path))
-        return _checked(as_rows(values, len(points), path), points, path)
+        return checked_spectra(as_rows(values, len(points), path), points, path)
     if kind == "hdf5":
         values, points = read_hdf5(path)
-        return _checked(as_rows(values, points.size, path), points.ravel(), path)
+        return checked_spectra(as_rows(values, points.size, path), points.ravel(), path)
     if kind == "text":
         return _from_text(read_text(path), path)
     if kind == "xlsx":
@@ -90,7 +90,7 @@ def read_spectra_table(path: str | Source, sheet: str | int | None = None) -> Wi
     if sheet is not None and kind != "xlsx":
         raise refusal(ReadError, path, ["has no sheets; `sheet` is for XLSX files"])
     if kind == "parquet":
-        return _wide_parquet(read_parquet(path), path)
+        return wide_of_frame(read_parquet(path), path)
     if kind == "text":
         text = read_text(path)
         header = wide_header(text)
@@ -134,7 +134,7 @@ def _with_axis(path: Source, kind: Format, axis: str | Path | ArrayLike) -> Pair
     points = read_axis(axis) if isinstance(axis, str | Path) else _checked_axis(np.array(axis, dtype=float), path)
     if kind == "text" and values.shape[1] == 1:
         values = values.T
-    return _checked(as_rows(values, len(points), path), points, path)
+    return checked_spectra(as_rows(values, len(points), path), points, path)
 
 
 def _checked_axis(axis: Floats, path: Source) -> Floats:
@@ -146,7 +146,8 @@ def _checked_axis(axis: Floats, path: Source) -> Floats:
     return axis
 
 
-def _checked(values: Floats, axis: Floats, path: Source) -> Pair:
+def checked_spectra(values: Floats, axis: Floats, path: Source) -> Pair:
+    """Return spectra (n, L) with a rising axis (L,), or raise all that is wrong with them."""
     axis_found = axis_problems(axis, lambda i: f"axis point {i + 1}")
     found = axis_found + intensity_problems(values, lambda row, point: f"spectrum {row + 1}, point {point + 1}")
     if found:
@@ -191,7 +192,8 @@ def _from_sheet(path: Source) -> Pair:
     return _from_block(read_block("\n".join(lines), path, word="row"), path, "row")
 
 
-def _wide_parquet(frame: pd.DataFrame, path: Source) -> WideSpectra:
+def wide_of_frame(frame: pd.DataFrame, path: Source) -> WideSpectra:
+    """Return the spectra of a wide table with typed columns, whose names hold the axis."""
     header = header_of([str(name) for name in frame.columns])
     if header is None:
         raise _no_axis_in_header(path, ", ".join(map(str, frame.columns)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
-from polydx.errors import AxisError, BundleError, PolydxError
+from polydx.errors import AxisError, BundleError, PolydxError, Problem
 from polydx.io.images import Window
 from polydx.io.parts import REMEDY, Parts, as_json
 from polydx.io.stored import check_stored, check_tasks
@@ -25,6 +25,10 @@ from polydx.study import Images, Spectra, Study, Table, Task, Unit
 MODEL, ARRAYS, WEIGHTS = "model.json", "arrays.safetensors", "weights.safetensors"
 NETWORK_WEIGHTS = re.compile(r"(members/[^/]+/\d+/|cuts/[^/]+/)*weights/")
 """How the names of the weights of networks begin: a runtime with graphs needs none of them."""
+MOST_SIDE = 10_000
+"""The largest whole number that a step of the preprocessing may be given: pixels of a side, points of a window."""
+MOST_REACH, LEAST_STEP = 1e6, 1e-2
+"""In cm^-1: how far an axis to resample onto may reach, and how fine it may be."""
 _THRESHOLDS = dict[str, dict[str, float]]
 
 
@@ -150,6 +154,9 @@ def _rebuilt(
 ) -> Fitted:
     """Return the fitted recipe; what its own kind trips over is a part that is missing or not what it should be."""
     where = f"{path}: the description under 'model'"
+    giant = list(_giants(described))
+    if giant:
+        raise BundleError(f"{where} asks for more memory than a model needs: {REMEDY}", giant)
     try:
         fitted = rebuild(described, arrays, networks)
     except KeyError as error:
@@ -160,6 +167,31 @@ def _rebuilt(
         raise BundleError(f"{where} is broken ({error}): {REMEDY}") from None
     check_stored({"model.thresholds": fitted.thresholds}, _THRESHOLDS, path, BundleError, REMEDY)
     return fitted
+
+
+def _giants(config: Any) -> Iterator[Problem]:
+    """Yield parameters of preprocessing steps whose size alone would take all memory."""
+    if isinstance(config, Mapping):
+        params = config.get("params")
+        if isinstance(params, Mapping) and isinstance(config.get("name"), str):
+            for key, value in params.items():
+                for number in value if isinstance(value, list) else [value]:
+                    if _is_giant(key, number):
+                        yield Problem(f"{config['name']}.{key}"[:80], f"is {number}")
+    for part in config.values() if isinstance(config, Mapping) else config if isinstance(config, list) else ():
+        yield from _giants(part)
+
+
+def _is_giant(key: str, number: Any) -> bool:
+    if isinstance(number, bool) or not isinstance(number, int | float):
+        return False
+    if key in ("start", "stop"):
+        return not abs(number) <= MOST_REACH
+    if key == "step":
+        return not abs(number) >= LEAST_STEP
+    return (
+        isinstance(number, int) and abs(number) > MOST_SIDE and key in ("size", "window", "height", "width", "padding")
+    )
 
 
 def _modality(study: Study, name: str, config: Mapping[str, Any]) -> Modality:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Annotated, Literal
 
 import numpy as np
@@ -108,17 +109,24 @@ def savitzky_golay(values: Values, window: int, order: int, derivative: int = 0,
         (N, L) float64.
     """
     from scipy.ndimage import correlate1d
-    from scipy.signal import savgol_coeffs
 
     half = window // 2
-    weights = np.array(
-        [savgol_coeffs(window, order, derivative, delta, pos=place, use="dot") for place in range(window)]
-    )
+    weights = _weights(window, order, derivative, delta)
     filtered = np.asarray(correlate1d(values, weights[half], axis=1, mode="nearest"), dtype=np.float64)
     for place in range(half):
         filtered[:, place] = _weighted(values[:, :window], weights[place])
         filtered[:, -1 - place] = _weighted(values[:, -window:], weights[-1 - place])
     return filtered
+
+
+@lru_cache(maxsize=32)
+def _weights(window: int, order: int, derivative: int, delta: float) -> Values:
+    """Return (window, window): the weights of a window's points for the value at each of its places."""
+    from scipy.signal import savgol_coeffs
+
+    found = np.array([savgol_coeffs(window, order, derivative, delta, pos=place, use="dot") for place in range(window)])
+    found.flags.writeable = False
+    return found
 
 
 def _weighted(points: Values, weights: Values) -> Values:

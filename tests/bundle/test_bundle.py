@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from polydx.bundle import export as export_module
+from polydx.bundle import load
+from polydx.bundle.export import export_bundle
+from polydx.bundle.graph_checks import check_graph
+from polydx.bundle.training import trained_on
+from polydx.bundle.writing import check_ending
+from polydx.errors import BundleError, ConfigError, ReadError
+from polydx.recipes.build import build_recipes
+from polydx.study import RowIndex, Table
+
+ABOUT = {"study": "tiny", "recipe": "it", "seed": 0, "polydx": "0", "samples": 1, "patients": 1}
+LOGISTIC = {"kind": "classical", "model": "logistic_regression", "preprocessing": {"raman": ["snv"]}}
+FUSION = {
+    "kind": "network",
+    "backbones": {"raman": {"name": "cnn", "width": 4}, "clinical": {"name": "mlp"}},
+    "bags": {"raman": "attention"},
+    "fusion": "gated",
+    "training": {"epochs": 1, "batch_size": 8, "patience": None},
+}
+
+
+def exported(study, config, path, **options):
+    recipe = build_recipes({"it": config}, study)["it"]
+    fitted = recipe.fit(study, 0)
+    export_bundle(path, fitted, recipe, study, ABOUT, **options)
+    return fitted
+
+
+@pytest.fixture
+def mixed(make_study):
+    """Patients with none to three spectra and a clinical row, of which some lack either."""
+    study = make_study(patients=8, each=2)
+    age = np.where(np.arange(16) % 5 == 0, np.nan, 40.0 + np.arange(16))
+    clinical = Table(pd.DataFrame({"age": age, "sex": pd.Series(["f", "m"] * 8, dtype=object)}))
+    spectra = RowIndex.from_lists(
+        [[i] if i % 3 else ([] if i % 2 else [i, i + 1, i + 2]) for i in range(13)] + [[14]] * 3
+    )
+    values = RowIndex.from_lists([[i] if i != 6 else [] for i in range(16)])
+    return replace(
+        study, modalities={**study.modalities, "clinical": clinical}, rows={"raman": spectra, "clinical": values}
+    )
+
+
+def test_a_bundle_predicts_without_torch_and_scikit_learn(make_study, tmp_path):
+    exported(make_study(), LOGISTIC, tmp_path / "m.zip")
+    code = (
+        "import sys, numpy as np; from polydx.bundle import load; p = load(sys.argv[1])\n"
+        "axis = p.modalities['raman']['axis']\n"
+        "print(len(p.predict([{'raman': (np.sin(axis / 50)[None], axis)}])))\n"
+        "heavy = {'torch', 'sklearn', 'monai', 'xgboost', 'lightning_fabric', 'matplotlib'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", code, tmp_path / "m.zip"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, "1"), done.stderr
+
+
+def test_a_network_of_bags_and_a_table_answers_as_the_recipe_does_and_without_torch(mixed, tmp_path):
+    fitted = exported(mixed, FUSION, tmp_path / "m.zip")
+    exported(mixed, FUSION, tmp_path / "again.zip")
+    assert (tmp_path / "m.zip").read_bytes() == (tmp_path / "again.zip").read_bytes()
+    predictor = load(tmp_path / "m.zip")
+    frame, raman = mixed.modalities["clinical"].frame, mixed.modalities["raman"]
+    samples = [
+        {
+            "raman": [(raman.values[j : j + 1], raman.axis) for j in mixed.rows["raman"][i]] or None,
+            "clinical": frame.iloc[i].to_dict() if len(mixed.rows["clinical"][i]) else None,
+        }
+        for i in range(16)
+    ]
+    expected = fitted.predict_proba(mixed)["disease"]
+    np.testing.assert_allclose(predictor.predict_proba(samples)["disease"], expected, atol=1e-5)
+    answers = predictor.predict(samples, patients=list(mixed.patients))
+    assert list(answers.columns) == [
+        "sample", "patient", "disease", "disease: no", "disease: yes", "modalities", "warnings",
+    ]  # fmt: skip
+    assert answers["modalities"][6] == ["raman"]
+    one = predictor.predict([samples[3]])
+    np.testing.assert_allclose(one["disease: yes"], expected[3:4, 1], atol=1e-5)
+    with pytest.raises(ReadError, match="none of the model's modalities"):
+        predictor.predict([{}])
+    code = "import sys; from polydx.bundle import load; load(sys.argv[1]).predict([{'clinical': {'age': 50}}])\n"
+    code += "assert not {'torch', 'sklearn', 'monai'} & set(sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code, tmp_path / "m.zip"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_values_out_of_the_ordinary_are_told(mixed, tmp_path):
+    config = {"kind": "classical", "model": "logistic_regression"}
+    exported(mixed, config, tmp_path / "m.zip")
+    predictor = load(tmp_path / "m.zip")
+    told = predictor.predict([{"clinical": {"age": 200, "sex": "x"}}])["warnings"][0]
+    assert told == [
+        "clinical: age = 200 is outside the 41 to 54 of training",
+        "clinical: sex = 'x' was not seen in training: taken as missing",
+    ]
+    with pytest.raises(ReadError, match="unknown column 'agee'; did you mean 'age'"):
+        predictor.predict([{"clinical": {"agee": 1}}])
+    with pytest.raises(ReadError, match="expected a number, found 'old'"):
+        predictor.predict([{"clinical": {"age": "old"}}])
+    with pytest.raises(ReadError, match="unknown modality 'ramen'"):
+        predictor.predict([{"ramen": 1}])
+    with pytest.raises(ReadError, match="is a table: give its columns"):
+        predictor.predict([{"clinical": 3}])
+    table = pd.DataFrame({"sample": ["a", "b"], "age": [50, None], "sex": ["f", "m"], "other": 1})
+    assert list(predictor.predict(table)["sample"]) == ["a", "b"]
+    with pytest.raises(ReadError, match="none of the columns that the model knows: raman, age, sex"):
+        predictor.predict(table[["other"]])
+
+
+def test_models_that_keep_measurements_are_exported_only_where_that_is_allowed(make_study, tmp_path):
+    knn = LOGISTIC | {"model": "knn"}
+    with pytest.raises(ConfigError, match="keeps measurements of training patients"):
+        exported(make_study(), knn, tmp_path / "m.zip")
+    exported(make_study(), knn, tmp_path / "m.zip", include_training_data=True)
+    assert load(tmp_path / "m.zip").manifest["holds_training_data"]
+    assert "Measurements of training patients" in load(tmp_path / "m.zip").card
+
+
+def test_a_bundle_that_answers_otherwise_is_not_written(make_study, tmp_path, monkeypatch):
+    monkeypatch.setattr(export_module, "WORST", -1.0)
+    with pytest.raises(BundleError, match="the exported model differs by"):
+        exported(make_study(), LOGISTIC, tmp_path / "m.zip")
+    assert not (tmp_path / "m.zip").exists()
+
+
+def test_training_patients_and_measurements_are_found_by_keyed_hashes_and_not_by_name(make_study, tmp_path):
+    study = make_study()
+    exported(study, LOGISTIC, tmp_path / "m.zip")
+    manifest = load(tmp_path / "m.zip").manifest
+    assert str(study.patients[0]) not in json.dumps(manifest)
+    assert trained_on(manifest, study, ["raman"]) == (sorted(set(study.patients)), len(study))
+    other = make_study(seed=1)
+    other = replace(other, samples=other.samples.assign(patient="other/" + other.samples["patient"]))
+    assert trained_on(manifest, other, ["raman"]) == ([], 0)
+
+
+def test_answers_are_written_under_a_known_ending_alone(tmp_path):
+    with pytest.raises(ConfigError, match=r"written as \.csv, \.parquet, \.json"):
+        check_ending(tmp_path / "answers.txt")
+
+
+def graph(nodes, initializers=(), **changes):
+    from onnx import TensorProto, helper
+
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, changes.pop("shape", ["n", 2]))
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+    return helper.make_model(helper.make_graph(nodes, "g", [x], [y], initializers), **changes)
+
+
+def test_graphs_that_could_do_harm_are_refused():
+    from onnx import TensorProto, helper, numpy_helper
+
+    relu = helper.make_node("Relu", ["x"], ["y"])
+    check_graph(graph([relu]).SerializeToString(), "g")
+    outside = numpy_helper.from_array(np.zeros(3, np.float32), "w")
+    outside.data_location = TensorProto.EXTERNAL
+    outside.external_data.add(key="location", value="/etc/passwd")
+    giant = helper.make_tensor("w", TensorProto.FLOAT, [1], [0.0])
+    giant.dims[:] = [2**20, 2**20]
+    asked = helper.make_node("ConstantOfShape", ["s"], ["y"])
+    shape = numpy_helper.from_array(np.array([2**20, 2**20]), "s")
+    loop = helper.make_node("Identity", ["x"], ["y"])
+    loop.attribute.append(helper.make_attribute("body", graph([relu]).graph))
+    for model, told in (
+        (graph([helper.make_node("Evil", ["x"], ["y"], domain="com.evil")]), "is no operation that networks here need"),
+        (graph([helper.make_node("Loop", ["x"], ["y"])]), "is no operation that networks here need"),
+        (graph([loop]), "holds a graph of its own"),
+        (graph([relu], [outside]), "lies in another file"),
+        (graph([relu], [giant]), "has the shape"),
+        (graph([asked], [shape]), "asks for"),
+        (graph([relu], shape=[2**20, 2**20]), "has the shape"),
+    ):
+        with pytest.raises(BundleError, match=told):
+            check_graph(model.SerializeToString(), "g")
+    with pytest.raises(BundleError, match="is no ONNX graph"):
+        check_graph(b"\xff\xff\xff", "g")
