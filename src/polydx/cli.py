@@ -241,7 +241,7 @@ def predict(
     epilog="Example: polydx explain runs/demo --recipe cnn --task grade --method integrated_gradients --sanity"
 )
 def explain(
-    model: Annotated[Path, typer.Argument(metavar="RUN|MODEL", help="A finished run folder, or a model folder.")],
+    model: Annotated[Path, typer.Argument(metavar="RUN|MODEL", help="A finished run folder, or a bundle.")],
     task: Annotated[str, typer.Option("--task", metavar="TASK", help="The task to explain.")],
     study: Annotated[
         str | None, typer.Argument(metavar="[STUDY]", help="A study.yaml or a study's name; a run knows its own.")
