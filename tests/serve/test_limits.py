@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import io
 import time
 
@@ -10,9 +11,10 @@ import numpy as np
 import pytest
 from fastapi import Request
 from fastapi.testclient import TestClient
+from PIL import Image
 from serve_fakes import AXIS, FakePredictor
 
-from polydx.errors import ConfigError
+from polydx.errors import ConfigError, ReadError
 from polydx.serve.app import create_app
 from polydx.serve.bodies import Held, read_body
 from polydx.serve.cases import Case, ImageRows, SpectraRows
@@ -70,9 +72,10 @@ def test_requests_share_a_bound_of_memory_and_give_it_back():
 
 
 def test_an_answer_that_takes_too_long_is_given_up_with_a_time_to_come_back():
-    predictor = FakePredictor(seconds=0.4)
+    predictor = FakePredictor()
     with TestClient(create_app({"fake": predictor}, Options(timeout=0.1)), base_url="http://localhost") as ask:
         example = ask.get("/v1/models/fake/example").json()
+        predictor.seconds = 0.4
         for verb in ("predict", "explain"):
             found = ask.post(f"/v1/models/fake/{verb}", json=example)
             assert found.status_code == 503
@@ -117,7 +120,7 @@ def test_models_are_asked_once_at_the_start_and_one_that_refuses_is_served_all_t
                 time.sleep(0.01)
     assert good.calls == [1]
     (record,) = caplog.records
-    assert record.getMessage() == "no answer to the example"
+    assert record.getMessage() == "no answer to an example"
     assert (record.fields["model"], record.fields["error"]) == ("bad", "RuntimeError")
 
 
@@ -159,10 +162,6 @@ def test_it_is_said_loudly_who_may_reach_the_server():
     ],
 )  # fmt: skip
 def test_an_image_of_any_depth_can_be_shown(pixels):
-    import base64
-
-    from PIL import Image
-
     view = views(Case("a", {"image": [ImageRows([pixels])]}))["image"]
     shown = Image.open(io.BytesIO(base64.b64decode(view["image"].partition(",")[2])))
     assert max(shown.size) <= 512
@@ -176,3 +175,18 @@ def test_a_long_spectrum_is_shown_by_means_that_keep_its_area():
     assert len(view["axis"]) <= 1200
     assert max(view["values"][0]) > 0.5
     assert np.trapezoid(view["values"][0], view["axis"]) == pytest.approx(np.trapezoid(values[0], axis), rel=0.02)
+
+
+def test_the_example_of_a_model_of_grey_pictures_is_grey_and_of_its_size():
+    class Grey(FakePredictor):
+        def predict(self, inputs):
+            if inputs[0]["image"].ndim != 2:
+                raise ReadError("expected one channel")
+            return super().predict(inputs)
+
+    predictor = Grey("image")
+    predictor.modalities["image"] = {"kind": "images", "window": None, "size": (20, 30)}
+    with TestClient(create_app({"fake": predictor}), base_url="http://localhost") as ask:
+        found = ask.get("/v1/models/fake/example").json()["samples"][0]["inputs"]["image"]
+        shown = Image.open(io.BytesIO(base64.b64decode(found["base64"])))
+        assert (shown.mode, shown.size) == ("L", (30, 20))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +21,6 @@ from polydx.serve.cases import Case
 from polydx.serve.examples import example
 from polydx.serve.explaining import Explainer, chosen
 from polydx.serve.guard import NOTES, Guard
-from polydx.serve.logs import LOG, where
 from polydx.serve.openapi import POSTED, add_request_schemas
 from polydx.serve.options import Options
 from polydx.serve.page_files import PageFiles
@@ -66,13 +64,8 @@ class Server:
 
     def warm(self) -> None:
         """Ask each model once, so that no client waits for what Python loads at first use."""
-        for name, served in self.models.items():
-            try:
-                with self.held.request() as share:
-                    body = json.dumps(example(served)).encode()
-                    served.answer(Parser(served, self.options, share).cases("application/json", body))
-            except Exception as error:  # an example is made up; a model may refuse it
-                LOG.warning("no answer to the example", extra={"fields": {"model": name} | where(error)})
+        for served in self.models.values():
+            example(served)
 
     def close(self) -> None:
         """Let the threads go."""

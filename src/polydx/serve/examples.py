@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
-import io
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from polydx.serve.cases import Case, ImageRows, Pixels, SpectraRows
+from polydx.serve.logs import LOG, where
 from polydx.serve.served import Served
+from polydx.serve.views import as_png
 
 BANDS = (
     (853, 9, 0.35), (937, 12, 0.4), (1003, 5, 1.0), (1085, 14, 0.35), (1126, 10, 0.3), (1260, 22, 0.5),
@@ -16,44 +19,70 @@ BANDS = (
 )  # fmt: skip
 """cm^-1, width and height of bands as biological samples have them; the choice is no measurement."""
 SIDE = 224
+COLOURS = (3, 1)
+"""Channels of a picture: what is tried first, and what then."""
 
 
 def example(served: Served) -> dict[str, Any]:
-    """Return one sample as `PredictIn` takes it: seeded, so always the same."""
+    """Return one sample as `PredictIn` takes it: seeded, so always the same; of pictures, one that the model takes."""
+    if served.example is None:
+        for channels in COLOURS:
+            case = _case(served, channels)
+            try:
+                served.answer([case])
+                break
+            except Exception as error:  # made up as it is, a model may refuse it
+                LOG.warning("no answer to an example", extra={"fields": {"model": served.name} | where(error)})
+            if not served.of_kind("images"):
+                break
+        served.example = _as_json(case)
+    return served.example
+
+
+def _case(served: Served, channels: int) -> Case:
     rng = np.random.default_rng(0)
-    inputs: dict[str, Any] = {}
+    case = Case("simulated example")
     for name, about in served.about.items():
         if about["kind"] == "spectra":
-            inputs[name] = _spectrum(np.asarray(about["axis"], dtype=np.float64), rng)
+            case.rows[name] = [_spectrum(np.asarray(about["axis"], dtype=np.float64), rng)]
         elif about["kind"] == "images":
-            inputs[name] = _picture(rng)
+            height, width = about.get("size") or (SIDE, SIDE)
+            case.rows[name] = [ImageRows([_picture(height, width, channels, rng)])]
         else:
-            inputs[name] = {column["name"]: _value(column) for column in about["columns"]}
-    return {"samples": [{"name": "simulated example", "inputs": inputs}]}
+            case.values[name] = {column["name"]: _value(column) for column in about["columns"]}
+    return case
 
 
-def _spectrum(axis: np.ndarray[Any, np.dtype[np.float64]], rng: np.random.Generator) -> dict[str, Any]:
+def _as_json(case: Case) -> dict[str, Any]:
+    inputs: dict[str, Any] = dict(case.values)
+    for name, (rows,) in case.rows.items():
+        if isinstance(rows, SpectraRows):
+            inputs[name] = {"axis": rows.axis.tolist(), "values": rows.values[0].tolist()}
+        else:
+            inputs[name] = {"name": "simulated.png", "base64": base64.b64encode(as_png(rows.frames[0])).decode("ascii")}
+    return {"samples": [{"name": case.name, "inputs": inputs}]}
+
+
+def _spectrum(axis: NDArray[np.float64], rng: np.random.Generator) -> SpectraRows:
     along = (axis - axis[0]) / max(axis[-1] - axis[0], 1e-9)
     values = 3 + 2 * np.exp(-2 * along) + rng.normal(size=len(axis)) * 0.02
     for centre, width, height in BANDS:
         values += height / (1 + ((axis - centre) / width) ** 2)
-    return {"axis": axis.tolist(), "values": np.round(values * 1000, 2).tolist()}
+    return SpectraRows(np.round(values[None] * 1000, 2), axis)
 
 
-def _picture(rng: np.random.Generator) -> dict[str, Any]:
-    """Return round dark bodies on a light ground, as stained cells look from afar."""
-    from PIL import Image
-
-    across, down = np.meshgrid(np.arange(SIDE), np.arange(SIDE))
-    pixels = np.full((SIDE, SIDE, 3), (236, 222, 228), dtype=np.float64)
+def _picture(height: int, width: int, channels: int, rng: np.random.Generator) -> Pixels:
+    """Return round dark bodies on a light ground, (H, W, 3) or, of one channel, (H, W)."""
+    side = min(height, width)
+    across, down = np.meshgrid(np.arange(width), np.arange(height))
+    pixels = np.full((height, width, 3), (236, 222, 228), dtype=np.float64)
     for _ in range(9):
-        x, y, radius = rng.uniform(10, SIDE - 10), rng.uniform(10, SIDE - 10), rng.uniform(12, 26)
+        x, y, radius = rng.uniform(0, width), rng.uniform(0, height), side * rng.uniform(0.05, 0.12)
         inside = np.clip((radius - np.hypot(across - x, down - y)) / 4, 0, 1)[..., None]
         pixels = pixels * (1 - inside) + inside * rng.uniform((110, 70, 140), (160, 110, 180))
     pixels += rng.normal(size=pixels.shape) * 3
-    buffer = io.BytesIO()
-    Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(buffer, "PNG")
-    return {"name": "simulated.png", "base64": base64.b64encode(buffer.getvalue()).decode("ascii")}
+    shown = np.clip(pixels, 0, 255).astype(np.uint8)
+    return shown if channels == 3 else shown.mean(axis=2).astype(np.uint8)
 
 
 def _value(column: dict[str, Any]) -> Any:

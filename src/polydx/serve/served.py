@@ -28,6 +28,7 @@ class Served:
         self.predictor, self.name, self.tasks = predictor, predictor.name, predictor.tasks
         self.about = {name: dict(about) for name, about in predictor.modalities.items()}
         self.kinds = {name: about["kind"] for name, about in self.about.items()}
+        self.example: dict[str, Any] | None = None
         self.unit = predictor.manifest.get("unit", "sample")
 
     def of_kind(self, kind: str) -> list[str]:

@@ -53,18 +53,24 @@ def _image_view(rows: ImageRows) -> dict[str, Any]:
 
 def data_url(pixels: Pixels) -> str:
     """Return an image (H, W) or (H, W, C), scaled down to `MOST_SIDE`, as PNG in a URL; deep values fill the range."""
-    from PIL import Image
-
     step = max(1, -(-max(pixels.shape[:2]) // (2 * MOST_SIDE)))
     shown = pixels[::step, ::step]
     if shown.ndim == 3 and shown.shape[2] in (2, 4):
         shown = shown[..., :-1]  # without alpha
     shown = shown[..., 0] if shown.ndim == 3 and shown.shape[2] == 1 else shown
-    picture = Image.fromarray(shown if shown.dtype == np.uint8 else _stretched(shown))
-    picture.thumbnail((MOST_SIDE, MOST_SIDE))
-    buffer = io.BytesIO()
+    png = as_png(shown if shown.dtype == np.uint8 else _stretched(shown), MOST_SIDE)
+    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
+
+
+def as_png(pixels: Pixels, most: int | None = None) -> bytes:
+    """Return an image of 8 bits as a PNG file, scaled down to sides of `most` pixels."""
+    from PIL import Image
+
+    picture, buffer = Image.fromarray(pixels), io.BytesIO()
+    if most is not None:
+        picture.thumbnail((most, most))
     picture.save(buffer, "PNG")
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+    return buffer.getvalue()
 
 
 def _stretched(pixels: Pixels) -> np.ndarray[Any, np.dtype[np.uint8]]:

@@ -44,8 +44,8 @@ class FeatureTokens(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, D) to (B, W, 1 + F)."""
-        tokens = self.bias.expand(len(x), -1, -1).index_add(1, self.owner, x.unsqueeze(2) * self.weight)
-        first = self.class_token.expand(len(x), 1, -1)
+        tokens = self.bias.expand(x.shape[0], -1, -1).index_add(1, self.owner, x.unsqueeze(2) * self.weight)
+        first = self.class_token.expand(x.shape[0], 1, -1)
         return torch.cat([first, tokens.to(first.dtype)], dim=1).transpose(1, 2)
 
 

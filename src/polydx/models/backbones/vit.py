@@ -49,7 +49,7 @@ class Tokens(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, L) or (B, C, H, W) to (B, D, 1 + T): the class token, then the T patches row by row."""
         patches: Tensor = self.conv(x)  # (B, D, L / patch) or (B, D, H / patch, W / patch)
-        first = self.class_token.transpose(1, 2).expand(len(x), -1, -1)  # (B, D, 1)
+        first = self.class_token.transpose(1, 2).expand(x.shape[0], -1, -1)  # (B, D, 1)
         tokens = torch.cat([first, patches.flatten(2)], dim=2)
         return self.dropout(tokens + self.positions_on(tuple(patches.shape[2:])))  # type: ignore[no-any-return]
 

@@ -63,7 +63,7 @@ class Attention(Fusion):
     def _read(self, vectors: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         tokens = [self._tokens(name, vectors[name], present[name]) for name in self.order]
         there = [present[n].unsqueeze(1).expand(-1, t.shape[1]) for n, t in zip(self.order, tokens, strict=True)]
-        first = self.class_token.expand(len(tokens[0]), 1, -1)
+        first = self.class_token.expand(tokens[0].shape[0], 1, -1)
         x = torch.cat([first, *tokens], dim=1)  # (B, 1 + T, D)
         mask = torch.cat([torch.ones_like(there[0][:, :1]), *there], dim=1)
         for layer in self.layers:
