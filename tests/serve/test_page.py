@@ -144,6 +144,7 @@ def test_several_spectra_are_listed_and_each_can_be_seen(page, files):
         "document.getElementById('status').innerText.startsWith('Sample 2 of 3') && document.querySelector('.legend')"
     )
     assert page.text(".task .decision") == "benign"
+    assert page.text(".samples tr.selected").split() == ["three.txt", "#2", "benign", "–"]
     assert page.text(".task.moot .under") == "if malignancy is malignant (not what was decided)"
     assert page.js("document.activeElement.innerText") == "three.txt #2"
     choose(page, "patients")

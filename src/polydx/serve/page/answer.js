@@ -7,7 +7,7 @@ export function samples(answers, tasks, selected, choose) {
   const names = Object.keys(tasks);
   const rows = answers.map((answer, i) => el("tr", { class: i === selected ? "selected" : null },
     el("td", {}, el("button", { type: "button", onclick: () => choose(i), "aria-current": i === selected ? "true" : null }, answer.sample)),
-    names.map((name) => el("td", {}, answer.tasks[name].decision ?? "–")),
+    names.map((name) => el("td", {}, moot(tasks[name], answer) ? "–" : (answer.tasks[name].decision ?? "–"))),
     el("td", {}, answer.warnings.length ? `${answer.warnings.length}` : "")));
   return el("div", { class: "samples", tabIndex: 0, role: "region", "aria-label": "Samples" }, el("table", {},
     el("thead", {}, el("tr", {}, ["sample", ...names, "warnings"].map((word) => el("th", { scope: "col" }, word)))),
@@ -35,12 +35,17 @@ function inOrder(tasks) {
   return below(null).flatMap(walk);
 }
 
+// Whether a task hangs under a class that was not decided.
+function moot(about, answer) {
+  return about.parent !== null && answer.tasks[about.parent[0]].decision !== about.parent[1];
+}
+
 function task(name, about, answer) {
   const found = answer.tasks[name];
-  const moot = about.parent !== null && answer.tasks[about.parent[0]].decision !== about.parent[1];
-  return el("section", { class: moot ? "task moot" : "task", "aria-label": `Task ${name}` },
+  const off = moot(about, answer);
+  return el("section", { class: off ? "task moot" : "task", "aria-label": `Task ${name}` },
     el("h3", {}, name),
-    about.parent && el("p", { class: "under" }, `if ${about.parent[0]} is ${about.parent[1]}`, moot && " (not what was decided)"),
+    about.parent && el("p", { class: "under" }, `if ${about.parent[0]} is ${about.parent[1]}`, off && " (not what was decided)"),
     el("p", { class: "decision" }, found.decision ?? "no decision"),
     el("table", { class: "bars" },
       el("tbody", {}, about.classes.map((label) => bar(label, found.probabilities[label], label === found.decision)))),

@@ -4,7 +4,7 @@ import { el, svg } from "./dom.js";
 
 const HEIGHT = 250;
 const FAINTEST = 0.05; // of the log-odds: below it, nothing stands out
-const EDGE = { left: 52, right: 10, top: 10, bottom: 38 };
+const EDGE = { left: 52, right: 20, top: 10, bottom: 38 };
 
 export function figure(name, view, part) {
   if (view.kind === "spectra") return spectrum(name, view, part?.bands);
