@@ -162,6 +162,16 @@ def test_tasks_of_samples_give_the_reason_for_no_patient_level(tmp_path):
     assert "asked for subtype, if malignant" in page.text
 
 
+def test_where_every_patient_has_one_sample_no_table_says_the_same_twice(tmp_path):
+    one = Page(write_report(build_run(tmp_path / "one", build_study(each=1))))
+    several = Page(write_report(build_run(tmp_path / "several", build_study(each=3))))
+    told = "Every patient has one sample, so that figures of samples are the same."
+    assert told in one.text
+    assert "disease, sample level" not in one.text
+    assert told not in several.text
+    assert "disease, sample level" in several.text
+
+
 def test_the_tree_tells_sensitivities_given_the_parent_and_end_to_end(tmp_path):
     run = build_run(tmp_path, build_study(tasks=SMEARS, patients=14), recipes=("logistic",))
     about, table = tree_tables(View(run), "malignancy/leaves")

@@ -153,6 +153,14 @@ class View:
         units = (own.to_patients() if level == "patient" else own).labelled()
         return units if len(units) else None
 
+    def says_the_same(self, task: str) -> bool:
+        """Tell whether every patient has one sample, so that both levels say the same of a task."""
+        own = self.scored.get(task)
+        both = all(
+            self.figures(recipe, task, level) for recipe in self.recipes(task) for level in ("patient", "sample")
+        )
+        return own is not None and own.one_unit_a_patient and both
+
     def task(self, name: str) -> Task | None:
         """Return the definition of a task; leaves have none."""
         return self.run.tasks.get(name)

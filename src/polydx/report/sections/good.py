@@ -27,8 +27,11 @@ def how_good(view: View) -> Section:
     blocks += [Notice("warning", f"{note[0].upper()}{note[1:]}.") for note in notes if note.startswith(NO_PATIENTS)]
     for task in view.tasks:
         blocks.append(Heading(asked(view, task)))
-        for level in ("patient", "sample"):
-            blocks += _level_tables(view, task, level)
+        blocks += _level_tables(view, task, "patient")
+        if view.says_the_same(task):
+            blocks.append(Text("Every patient has one sample, so that figures of samples are the same."))
+        else:
+            blocks += _level_tables(view, task, "sample")
         if task.endswith(LEAVES):
             blocks += tree_tables(view, task)
     blocks.append(Text(_reading_help(view)))
