@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from sklearn.exceptions import NotFittedError
+from sklearn.preprocessing import StandardScaler
 
 from polydx.errors import BundleError, ConfigError, ImageError
 from polydx.preprocessing.image_pipeline import TOGETHER, ImagePipeline, build_image_pipeline
@@ -98,6 +99,27 @@ def test_wrong_steps_are_all_listed():
     assert [p.where for p in caught.value.problems] == ["resise", "normalise.constants", "resize.sise", "resize"]
     assert "did you mean 'resize'" in caught.value.problems[0].what
     assert "stands after colour_histogram, which leaves features" in caught.value.problems[3].what
+
+
+def test_features_are_scaled_by_the_training_images_and_come_back_from_a_file(rng):
+    images = rng.integers(0, 256, (TOGETHER + 6, 9, 9), dtype=np.uint8)
+    plain = build_image_pipeline(["local_binary_patterns"]).fit(images)
+    scaled = build_image_pipeline(["local_binary_patterns", "normalise"]).fit(images[:40])
+    expected = StandardScaler().fit(plain.transform(images[:40])).transform(plain.transform(images))
+    np.testing.assert_allclose(scaled.transform(images), expected, atol=1e-4)
+    config, arrays = scaled.to_state()
+    again = ImagePipeline.from_state(json.loads(json.dumps(config)), arrays)
+    np.testing.assert_array_equal(again.transform(images), scaled.transform(images))
+    assert scaled.levels() is None
+
+
+def test_features_take_no_constants_of_imagenet_nor_steps_for_images(rng):
+    images = rng.integers(0, 256, (4, 9, 9, 3), dtype=np.uint8)
+    with pytest.raises(ImageError, match="are for pixels, not for features: use `constants: training`"):
+        build_image_pipeline(["colour_histogram", ("normalise", {"constants": "imagenet"})]).fit(images)
+    with pytest.raises(ConfigError) as caught:
+        build_image_pipeline(["colour_histogram", "normalise", "to_grey"])
+    assert [p.where for p in caught.value.problems] == ["to_grey"]
 
 
 def test_no_images_and_an_unfitted_pipeline_are_refused(mixed):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from itertools import pairwise
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -200,14 +199,17 @@ def build_image_pipeline(steps: Iterable[Described]) -> ImagePipeline:
     """
     named = [name_and_params(step) for step in steps]
     problems = [p for name, params in named for p in _step_problems(name, params)]
-    problems += [
-        Problem(after, f"stands after {name}, which leaves features, no image")
-        for (name, _), (after, _) in pairwise(named)
-        if name in STEPS and STEPS[name].makes_features
-    ]
+    problems += _misplaced([name for name, _ in named if name in STEPS])
     if problems:
         raise ConfigError(f"{counted(len(problems), 'problem')} in the preprocessing of images", problems)
     return ImagePipeline([(name, STEPS[name](**params)) for name, params in named])
+
+
+def _misplaced(names: Sequence[str]) -> list[Problem]:
+    """Return the steps that need images after one that leaves features."""
+    maker = next((i for i, name in enumerate(names) if STEPS[name].makes_features), len(names))
+    what = f"stands after {names[maker]}, which leaves features, no image" if maker < len(names) else ""
+    return [Problem(name, what) for name in names[maker + 1 :] if not STEPS[name].takes_features]
 
 
 def _step_problems(name: str, params: Mapping[str, Any]) -> list[Problem]:

@@ -42,6 +42,8 @@ class ImageStep(Parameters):
     """Whether the step takes pixels from 0 to 1 only."""
     makes_features: ClassVar[bool] = False
     """Whether what comes out are features (B, D), no images."""
+    takes_features: ClassVar[bool] = False
+    """Whether it works on such features too."""
     ready: bool = False
     """Whether it is fitted."""
 

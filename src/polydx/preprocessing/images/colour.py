@@ -79,11 +79,14 @@ class Rescale(ImageStep):
 class Normalise(ImageStep):
     """Give each channel mean 0 and standard deviation 1 over all pixels of the training images.
 
+    After a step that makes features, (B, D), each feature over all training images.
+
     Args:
         constants: `training`, or `imagenet` for those that published weights expect (three channels from 0 to 1).
     """
 
     fitted: ClassVar[tuple[str, ...]] = ("mean_", "sd_")
+    takes_features = True
     mean_: NDArray[np.float64]
     sd_: NDArray[np.float64]
 
@@ -92,12 +95,14 @@ class Normalise(ImageStep):
 
     def misfits(self, shape: Shape) -> list[str]:
         """Return whether there are constants for so many channels."""
+        if self.constants == "imagenet" and len(shape) == 1:
+            return ["the constants of ImageNet are for pixels, not for features: use `constants: training`"]
         if self.constants == "imagenet" and shape[2] != RGB:
             return [f"the constants of ImageNet are for {RGB} channels, found {shape[2]}: put `to_rgb` before it"]
         return []
 
     def learn(self, batches: Batches) -> None:
-        """Learn mean and standard deviation of each channel; a constant channel is centred only."""
+        """Learn mean and standard deviation of each channel or feature; a constant one is centred only."""
         if self.constants == "imagenet":
             self.mean_, self.sd_ = np.array(IMAGENET_MEAN), np.array(IMAGENET_SD)
             return
@@ -105,7 +110,7 @@ class Normalise(ImageStep):
         total: NDArray[np.float64] = np.zeros(1)
         squares: NDArray[np.float64] = np.zeros(1)
         for images in batches():
-            values = images.reshape(-1, images.shape[3]).astype(np.float64)
+            values = images.reshape(-1, images.shape[-1]).astype(np.float64)
             count += len(values)
             total = total + values.sum(axis=0)
             squares = squares + np.square(values).sum(axis=0)
@@ -114,6 +119,6 @@ class Normalise(ImageStep):
         self.sd_ = np.asarray(np.sqrt(np.where(variance > 1e-12 * np.square(self.mean_), variance, 1.0)))
 
     def apply(self, images: Batch) -> Batch:
-        """Normalise (B, H, W, C)."""
+        """Normalise (B, H, W, C) or (B, D)."""
         mean, sd = self.mean_.astype(np.float32), self.sd_.astype(np.float32)
         return np.asarray((images - mean) / sd)
