@@ -37,6 +37,8 @@ Result = TypeVar("Result")
 
 READERS, CALLERS = 4, 3
 MOST_VIEWS = 100
+WARM_AFTER = 0.1
+"""Seconds: the server listens first."""
 NOTE = "Research use only. Not a medical device."
 
 
@@ -154,7 +156,7 @@ def create_app(predictors: Mapping[str, Predictor], options: Options | None = No
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         server.open()
-        warming = server.callers.submit(server.warm)
+        warming = asyncio.get_running_loop().call_later(WARM_AFTER, server.callers.submit, server.warm)
         yield
         warming.cancel()
         server.close()
