@@ -7,6 +7,8 @@ import pytest
 from report_pages import Page
 from report_runs import TWO, build_run, build_study
 
+from polydx.config import MissingConfig, NetworkConfig
+from polydx.report.figures.fitting import learning_curves
 from polydx.report.html import write_report
 from polydx.report.sections.believe import patients_on_both_sides
 from polydx.report.sections.calibrated import footnotes
@@ -271,6 +273,36 @@ def test_learning_curves_stand_where_there_is_a_history(run, page, tmp_path):
     last = data[(data["epoch"] == 6) & (data["curve"] == "training patients")].iloc[0]
     assert last["fits"] == 1
     assert np.isclose(last["median"], 1 / 7)
+
+
+def test_one_epoch_is_drawn_as_a_point_at_a_whole_epoch():
+    one = {
+        "recipe": "net",
+        "curve": "training patients",
+        "epoch": 0.0,
+        "median": 0.7,
+        "low": 0.6,
+        "high": 0.8,
+        "fits": 3,
+    }
+    ax = learning_curves(pd.DataFrame([one]), {"net": [0.0]}).axes[0]
+    assert ax.get_lines()[0].get_marker() == "o"
+    assert ax.get_xlim() == (-0.5, 0.5)
+    assert [t for t in ax.get_xticks() if -0.5 <= t <= 0.5] == [0]
+
+
+def test_networks_fitted_alike_are_told_in_one_sentence_and_the_gaps_asked_for_stand_in_the_settings(run, tmp_path):
+    network = NetworkConfig.model_validate(
+        {"kind": "network", "backbones": {"raman": "cnn"}, "training": {"epochs": 1, "patience": None}}
+    )
+    taken = run.config.validation.model_copy(update={"missing": MissingConfig(at_random=0.3)})
+    config = run.config.model_copy(
+        update={"recipes": {**run.config.recipes, "one": network, "two": network}, "validation": taken}
+    )
+    page = Page(write_report(replace(run, folder=tmp_path, config=config)))
+    assert "one and two: trained for 1 epoch, no early stopping." in page.text
+    settings = next(t for t in page.tables if t[0] == ["setting", "value"])
+    assert ["missing at test time", "each modality in turn and 30 % at random"] in settings
 
 
 def test_a_study_without_subgroups_has_no_subgroup_figure(run, tmp_path):

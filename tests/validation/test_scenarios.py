@@ -85,7 +85,10 @@ def run(study, recipe, tmp_path=None, missing=EVERYTHING):
 
 def test_scenarios_are_those_asked_for_and_none_of_a_single_modality():
     assert scenario_names(MissingConfig(), ("a", "b")) == ("without:a", "without:b")
-    assert scenario_names(EVERYTHING, ("a", "b")) == ("without:a", "without:b", "only:a", "only:b", "at-random:0.3")
+    assert scenario_names(EVERYTHING, ("a", "b")) == ("without:a", "without:b", "at-random:0.3")
+    each_alone = MissingConfig(without_each=False, only_each=True)
+    assert scenario_names(each_alone, ("a", "b")) == ("only:a", "only:b")
+    assert scenario_names(EVERYTHING, ("a", "b", "c"))[3:] == ("only:a", "only:b", "only:c", "at-random:0.3")
     assert scenario_names(EVERYTHING, ("a",)) == ()
     assert scenario_names(MissingConfig(without_each=False), ("a", "b")) == ()
 

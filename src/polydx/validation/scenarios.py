@@ -22,11 +22,15 @@ WITHOUT, ONLY, AT_RANDOM = "without:", "only:", "at-random:"
 
 
 def scenario_names(asked: MissingConfig, modalities: Sequence[str]) -> tuple[str, ...]:
-    """Return the scenarios of a recipe; one of a single modality has none."""
+    """Return the scenarios of a recipe; one of a single modality has none.
+
+    Of two modalities, one alone is what is left without the other, and is not answered twice.
+    """
     if len(modalities) < 2:
         return ()
     found = [f"{WITHOUT}{m}" for m in modalities if asked.without_each]
-    found += [f"{ONLY}{m}" for m in modalities if asked.only_each]
+    told = asked.without_each and len(modalities) == 2
+    found += [f"{ONLY}{m}" for m in modalities if asked.only_each and not told]
     found += [f"{AT_RANDOM}{asked.at_random:g}"] if asked.at_random is not None else []
     return tuple(found)
 

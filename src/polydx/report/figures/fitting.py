@@ -25,6 +25,8 @@ def learning_curves(found: pd.DataFrame, best: Mapping[str, list[float]]) -> Fig
         found: `recipe`, `curve`, `epoch`, `median`, `low`, `high`, `fits`.
         best: recipe -> epochs whose weights were kept, one a fit; drawn as ticks at the foot.
     """
+    from matplotlib.ticker import MaxNLocator
+
     recipes = list(found["recipe"].unique())
     columns = min(2, len(recipes))
     rows = -(-len(recipes) // columns)
@@ -33,7 +35,10 @@ def learning_curves(found: pd.DataFrame, best: Mapping[str, list[float]]) -> Fig
     for ax, recipe in zip(axes, recipes, strict=False):
         own = found[found["recipe"] == recipe]
         for i, (curve, points) in enumerate(own.groupby("curve", sort=False)):
-            ax.plot(points["epoch"], points["median"], color=colour(i), linestyle=DASHES[i], label=str(curve))
+            alone = "o" if len(points) == 1 else None
+            ax.plot(
+                points["epoch"], points["median"], color=colour(i), linestyle=DASHES[i], marker=alone, label=str(curve)
+            )
             ax.fill_between(points["epoch"], points["low"], points["high"], color=colour(i), alpha=0.16, linewidth=0)
         kept = best.get(recipe, [])
         ax.plot(
@@ -47,6 +52,9 @@ def learning_curves(found: pd.DataFrame, best: Mapping[str, list[float]]) -> Fig
         )
         ax.set_title(clipped(recipe))
         ax.set_xlabel("epoch")
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        if own["epoch"].nunique() == 1:
+            ax.set_xlim(own["epoch"].iloc[0] - 0.5, own["epoch"].iloc[0] + 0.5)
         ax.set_ylabel("loss")
         ax.set_ylim(0, min(1.05 * own["high"].max(), 2.5 * own["median"].max()))
         plain_axes(ax, "y")

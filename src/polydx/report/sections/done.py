@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from polydx.config import MissingConfig, TrainingConfig
 from polydx.errors import counted
 from polydx.io.config_file import to_yaml
 from polydx.report.blocks import Block, Code, Details, Heading, Section, Table, Text
@@ -76,16 +77,11 @@ def _tuned(view: View) -> str:
         "What was tuned on what: settings were fixed in the configuration before the run; nothing was chosen on test"
         " patients."
     ]
+    lengths: dict[str, list[str]] = {}
     for name, config in view.run.config.recipes.items():
         if config.kind == "network":
-            t = config.training
-            if t.patience is None:
-                found.append(f"{name}: trained for {t.epochs} epochs, no early stopping.")
-            else:
-                found.append(
-                    f"{name}: epoch chosen by the loss of inner patients, {percent(t.inner_share)} of the training"
-                    " patients of each fold."
-                )
+            lengths.setdefault(_how_long(config.training), []).append(name)
+    found += [f"{listed(names)}: {told}." for told, names in lengths.items()]
     for name, config in view.run.config.recipes.items():
         for named, point in (config.operating_point or {}).items():
             whom = "every two-class task" if named == "*" else named
@@ -100,6 +96,13 @@ def _tuned(view: View) -> str:
     if cuts.empty:
         found.append("Two-class tasks are decided at a probability of 0.5, others by the largest probability.")
     return " ".join(found)
+
+
+def _how_long(training: TrainingConfig) -> str:
+    if training.patience is None:
+        return f"trained for {counted(training.epochs, 'epoch')}, no early stopping"
+    share = percent(training.inner_share)
+    return f"epoch chosen by the loss of inner patients, {share} of the training patients of each fold"
 
 
 def _validation(view: View) -> Table:
@@ -129,9 +132,17 @@ def _validation(view: View) -> Table:
         ["seeds", ", ".join(map(str, v.seeds))],
         ["resamples of patients", str(v.bootstrap)],
         ["threads a fit", str(v.threads_per_fit)],
+        ["missing at test time", _missing(v.missing)],
         ["primary endpoint", declared],
     ]
     return Table("Validation settings.", ["setting", "value"], rows, numbers=9)
+
+
+def _missing(asked: MissingConfig) -> str:
+    """Return what is taken from the test samples of recipes of several modalities, in words."""
+    parts = ["each modality in turn"] * asked.without_each + ["all modalities but each"] * asked.only_each
+    parts += [] if asked.at_random is None else [f"{100 * asked.at_random:g} % at random"]
+    return listed(parts) if parts else DASH
 
 
 def learning_frame(history: pd.DataFrame) -> pd.DataFrame:
