@@ -117,6 +117,14 @@ def test_images_of_a_shape_that_a_step_cannot_work_on_are_refused(rng, step, sha
         step.fit(rng.random((2, *shape)))
 
 
+@pytest.mark.parametrize("channels", [1, 4])
+def test_images_of_other_channels_than_were_learnt_are_not_normalised(rng, channels):
+    step = Normalise().fit(rng.random((3, 8, 8, 3)))
+    with pytest.raises(ImageError, match=f"Normalise learnt from 3 channels, images have {channels}"):
+        step.transform(rng.random((2, 8, 8, channels)))
+    assert step.fit(rng.random((3, 8, 8, channels))).transform(rng.random((2, 8, 8, channels))).shape[-1] == channels
+
+
 def test_whole_numbers_are_scaled_by_their_type_and_others_stay():
     np.testing.assert_array_equal(as_images(np.array([[[0, 255]]], dtype=np.uint8)).ravel(), [0, 1])
     np.testing.assert_array_equal(as_images(np.array([[[0, 65535]]], dtype=np.uint16)).ravel(), [0, 1])

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from polydx.errors import Problem
+from polydx.errors import ImageError, Problem
 from polydx.preprocessing.images.base import GREY, RGB, Batch, Batches, ImageStep, Shape
 
 LUMA = (0.299, 0.587, 0.114)
@@ -119,6 +119,13 @@ class Normalise(ImageStep):
         self.sd_ = np.asarray(np.sqrt(np.where(variance > 1e-12 * np.square(self.mean_), variance, 1.0)))
 
     def apply(self, images: Batch) -> Batch:
-        """Normalise (B, H, W, C) or (B, D)."""
+        """Normalise (B, H, W, C) or (B, D).
+
+        Raises:
+            ImageError: another number of channels or features than was learnt.
+        """
+        if images.shape[-1] != len(self.mean_):
+            what = f"learnt from {len(self.mean_)} channels, images have {images.shape[-1]}"
+            raise ImageError(f"Normalise {what}: bring them to the same by `to_rgb` or `to_grey`")
         mean, sd = self.mean_.astype(np.float32), self.sd_.astype(np.float32)
         return np.asarray((images - mean) / sd)
