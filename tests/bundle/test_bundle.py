@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+import zipfile
 from dataclasses import replace
 
 import numpy as np
@@ -17,7 +19,9 @@ from polydx.bundle.training import trained_on
 from polydx.bundle.writing import check_ending
 from polydx.errors import BundleError, ConfigError, ReadError
 from polydx.recipes.build import build_recipes
+from polydx.recipes.provenance import Concealed
 from polydx.study import RowIndex, Table
+from polydx.validation.checks import pretraining
 
 ABOUT = {"study": "tiny", "recipe": "it", "seed": 0, "polydx": "0", "samples": 1, "patients": 1}
 LOGISTIC = {"kind": "classical", "model": "logistic_regression", "preprocessing": {"raman": ["snv"]}}
@@ -58,7 +62,7 @@ def test_a_bundle_predicts_without_torch_and_scikit_learn(make_study, tmp_path):
         "import sys, numpy as np; from polydx.bundle import load; p = load(sys.argv[1])\n"
         "axis = p.modalities['raman']['axis']\n"
         "print(len(p.predict([{'raman': (np.sin(axis / 50)[None], axis)}])))\n"
-        "heavy = {'torch', 'sklearn', 'monai', 'xgboost', 'lightning_fabric', 'matplotlib'} & set(sys.modules)\n"
+        "heavy = {'torch', 'sklearn', 'scipy.special', 'polydx.config', 'monai', 'xgboost', 'lightning_fabric', 'matplotlib'} & set(sys.modules)\n"
         "assert not heavy, heavy"
     )
     done = subprocess.run([sys.executable, "-c", code, tmp_path / "m.zip"], capture_output=True, text=True, check=False)
@@ -143,6 +147,66 @@ def test_training_patients_and_measurements_are_found_by_keyed_hashes_and_not_by
     other = make_study(seed=1)
     other = replace(other, samples=other.samples.assign(patient="other/" + other.samples["patient"]))
     assert trained_on(manifest, other, ["raman"]) == ([], 0)
+
+
+MEMBER = {
+    "kind": "network",
+    "backbones": {"raman": {"name": "cnn", "width": 4}},
+    "training": {"epochs": 1, "batch_size": 8, "patience": None},
+}
+RECIPES = {
+    "logistic": LOGISTIC,
+    "net": MEMBER,
+    "both": {"kind": "ensemble", "members": ["logistic", "net"], "method": "average"},
+    "cut": {
+        "kind": "features",
+        "features": {"from": "net", "stage": "raman.stage1", "pool": "average"},
+        "model": "logistic_regression",
+    },
+}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_no_part_of_a_bundle_names_a_patient_or_a_sample(make_study, tmp_path, name):
+    study = make_study()
+    samples = study.samples.assign(patient=[f"tiny/who-{p[-2:]}" for p in study.patients])
+    samples.index = pd.Index([f"{p}:{i}" for i, p in enumerate(samples["patient"])], name="sample", dtype=object)
+    study = replace(study, samples=samples, labels=study.labels.set_axis(samples.index))
+    recipe = build_recipes(RECIPES, study)[name]
+    export_bundle(tmp_path / "m.zip", recipe.fit(study, 0), recipe, study, ABOUT)
+    hashes = study.content_hashes()["raman"]
+    whole = zipfile.ZipFile(tmp_path / "m.zip")
+    for part in whole.namelist():
+        content = whole.read(part)
+        assert b"who-" not in content, part
+        assert not [one for one in hashes if one.encode() in content], part
+
+
+def test_nobody_is_tested_on_the_weights_of_a_bundle_that_has_seen_them(make_study, tmp_path):
+    study, stranger = make_study(patients=8), make_study(patients=8, seed=5)
+    stranger = replace(stranger, samples=stranger.samples.assign(patient="other/" + stranger.samples["patient"]))
+    exported(study, MEMBER, tmp_path / "first.zip")
+    again = MEMBER | {"init": {"from": tmp_path / "first.zip"}}
+    exported(stranger, again, tmp_path / "second.zip")
+    for path, tested, told in (
+        ("first.zip", study, "8 patients that would be tested \\('tiny/p00'"),
+        ("second.zip", study, "8 patients that would be tested \\('tiny/p00'"),
+        ("second.zip", stranger, "8 patients that would be tested \\('other/tiny/p00'"),
+        ("first.zip", renamed(study), "under another name, by the content"),
+    ):
+        (finding,) = pretraining(tested, build_recipes({"it": again | {"init": {"from": tmp_path / path}}}, tested))
+        assert finding.severity == "error"
+        assert re.search(told, finding.message), finding.message
+    assert not pretraining(stranger, build_recipes({"it": again}, stranger))
+
+
+def renamed(study):
+    return replace(study, samples=study.samples.assign(patient="x/" + study.samples["patient"]))
+
+
+def test_a_key_that_is_none_is_refused():
+    with pytest.raises(ValueError, match="non-hexadecimal"):
+        Concealed.from_json({"key": "no key", "patients": [], "measurements": []})
 
 
 def test_answers_are_written_under_a_known_ending_alone(tmp_path):

@@ -133,7 +133,7 @@ def test_folds_that_cannot_be_drawn_leave_decisions_uncalibrated(make_study, mon
     def none(*_):
         raise StudyError("a fold would be empty")
 
-    monkeypatch.setattr("polydx.recipes.classical.inner_folds", none)
+    monkeypatch.setattr("polydx.splits.inner_folds", none)
     study = make_study()
     assert "too few patients to calibrate" in recipe(study, "svm").fit(study, 0).notes[0]
 

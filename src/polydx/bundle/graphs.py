@@ -12,11 +12,11 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
 
 from polydx.bundle.sessions import Graph, open_graph
 from polydx.errors import BundleError, ConfigError, StudyError, counted
 from polydx.io.parts import Parts
+from polydx.recipes.arrays.common import softmax
 from polydx.recipes.inputs import pool_mean
 from polydx.recipes.mapping import ClassMapping, two_columns
 from polydx.recipes.network_inputs import NetworkInputs
@@ -61,7 +61,7 @@ class GraphNetwork:
             StudyError: a sample has none of the modalities.
         """
         found, index = self._answers(study)
-        told = {n: np.asarray(softmax(two_columns(found[n].astype(np.float64)), axis=1)) for n in self.tasks}
+        told = {n: softmax(two_columns(found[n].astype(np.float64))) for n in self.tasks}
         told = told if self.mapping is None else self.mapping.apply(told)
         pooled = {task: pool_mean(p, index) for task, p in told.items()}
         return {task: p / p.sum(axis=1, keepdims=True) for task, p in pooled.items()}

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
 
+from polydx.recipes.arrays.common import expit
 from polydx.study import IntArray
 
 

@@ -18,7 +18,6 @@ from polydx.recipes.estimators import fit_estimator
 from polydx.recipes.inputs import FittedInputs, StepsByModality, fit_features, study_axes
 from polydx.recipes.protocol import Probabilities, State
 from polydx.recipes.task_fit import TaskFit, under
-from polydx.splits import inner_folds
 from polydx.study import FloatArray, IntArray, Study
 
 INNER_FOLDS = 5
@@ -169,6 +168,8 @@ class ClassicalRecipe:
 
     def _calibrate(self, study: Study, task: str, present: IntArray, seed: int) -> Sigmoids | None:
         """Refit everything without some patients, and fit sigmoids to the decisions on them, where any can be had."""
+        from polydx.splits import inner_folds
+
         codes = np.searchsorted(present, study.label_codes(task))
         decisions = np.full((len(study), 1 if len(present) == 2 else len(present)), np.nan)
         try:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from polydx.config import Step
 from polydx.errors import AxisError, ConfigError, ImageError, Problem, ReadError, StudyError, counted
 from polydx.preprocessing.image_pipeline import ImagePipeline, build_image_pipeline
 from polydx.preprocessing.pipeline import SpectraPipeline, build_pipeline
@@ -19,7 +18,10 @@ from polydx.recipes.pictures import fit_images, shape_of_images, transformed_ima
 from polydx.recipes.protocol import State
 from polydx.study import Images, Modality, RowIndex, Spectra, Study, Table
 
-StepsByModality = Mapping[str, Sequence[Step]]
+if TYPE_CHECKING:
+    from polydx.config import Step
+
+StepsByModality: TypeAlias = "Mapping[str, Sequence[Step]]"
 Pipeline: TypeAlias = SpectraPipeline | ImagePipeline | TablePipeline
 KINDS: dict[str | None, type[SpectraPipeline | ImagePipeline | TablePipeline]] = {
     Images.kind: ImagePipeline, Table.kind: TablePipeline, None: SpectraPipeline,

@@ -9,10 +9,10 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.special import softmax
 
 from polydx.models.bags import Bags
 from polydx.models.network import Network
+from polydx.recipes.arrays.common import softmax
 from polydx.recipes.inputs import pool_mean
 from polydx.recipes.mapping import ClassMapping, two_columns
 from polydx.recipes.network_inputs import NetworkInputs
@@ -67,7 +67,7 @@ class FittedNetwork:
         """Return {task: (n, K)}, one row an input."""
         with limited_threads(self.threads):
             logits = predict_logits(self.network, tensors)
-        found = {task: np.asarray(softmax(two_columns(values), axis=1)) for task, values in logits.items()}
+        found = {task: softmax(two_columns(values)) for task, values in logits.items()}
         return found if self.mapping is None else self.mapping.apply(found)
 
     def modality_weights(self, study: Study) -> dict[str, NDArray[np.float64]] | None:

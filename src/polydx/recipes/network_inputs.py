@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from polydx.config import Channels, NetworkConfig, Step
 from polydx.errors import ConfigError, Problem
 from polydx.preprocessing.image_pipeline import ImagePipeline, build_image_pipeline
 from polydx.preprocessing.pipeline import SpectraPipeline, build_pipeline
@@ -22,10 +21,11 @@ from polydx.study import Images, RowIndex, Spectra, Study, Table
 if TYPE_CHECKING:
     import torch
 
+    from polydx.config import NetworkConfig, Step
     from polydx.models.bags import Bags
     from polydx.training.tensors import TensorSet
 
-ChannelSteps = Mapping[str, Sequence[Sequence[Step]]]
+ChannelSteps: TypeAlias = "Mapping[str, Sequence[Sequence[Step]]]"
 """modality -> pipelines, one a channel -> steps."""
 
 
@@ -234,6 +234,8 @@ def channel_steps(config: NetworkConfig, onto: Mapping[str, NDArray[np.float64]]
         config: of the recipe.
         onto: modality -> axis that its spectra are resampled onto before the first step.
     """
+    from polydx.config import Channels, Step
+
     found = {}
     for name in config.backbones:
         own = config.preprocessing.get(name, [])

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from polydx.recipes.arrays import ArrayEstimator
-from polydx.splits import stratified_group_k_fold
 from polydx.study import IntArray
 
 if TYPE_CHECKING:
@@ -82,6 +81,8 @@ class Perceptron:
         count = len(np.unique(patients))
         if self.patience == 0 or count < 2:
             return rows, None
+        from polydx.splits import stratified_group_k_fold
+
         fold = stratified_group_k_fold(patients, codes, min(INNER_FOLDS, count), self.random_state)[0]
         if set(codes[fold.train]) != set(codes):
             return rows, None

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from polydx.config import Step
 from polydx.errors import ImageError, Problem
 from polydx.io.decoded import decoded
 from polydx.preprocessing.image_pipeline import ImagePipeline, build_image_pipeline
 from polydx.study import Images, Study
+
+if TYPE_CHECKING:
+    from polydx.config import Step
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,72 @@
-"""What weights have seen: patients and measurements, so that nobody is tested on them."""
+"""What weights have seen: patients and measurements, so that nobody is tested on them.
+
+In a bundle, which is handed on, each patient and each measurement is told by its HMAC-SHA256 under a key that lies in
+the bundle and is derived from the study's content. What that protects: nobody reads names or finds measurements by
+looking, and two bundles cannot be held against each other. What it does not: who has a list of possible ids, or a copy
+of a measurement, and the bundle, can try whether they are in it. Identifiers that can be guessed stay guessable.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from polydx.study import Study, Table
+
+
+def key_of(study: Study) -> str:
+    """Return the key of a bundle that is fitted on a study, as hexadecimal digits."""
+    return hashlib.sha256(b"polydx bundle\0" + study.fingerprint().encode()).hexdigest()
+
+
+def keyed(key: str, what: str, values: Iterable[str]) -> set[str]:
+    """Return the HMAC-SHA256 of each value, as hexadecimal digits."""
+    return {_mac(key, what, value) for value in values}
+
+
+def _mac(key: str, what: str, value: str) -> str:
+    return hmac.new(bytes.fromhex(key), f"{what}\0{value}".encode(), hashlib.sha256).hexdigest()
+
+
+@dataclass(frozen=True)
+class Concealed:
+    """Patients and measurements of which only keyed hashes are told.
+
+    Attributes:
+        key: hexadecimal digits.
+        patients: HMAC-SHA256 of each id.
+        measurements: HMAC-SHA256 of each content hash.
+    """
+
+    key: str
+    patients: frozenset[str]
+    measurements: frozenset[str]
+
+    def among(self, patients: Iterable[str], hashes: Iterable[str]) -> tuple[set[str], set[str]]:
+        """Return which of these patients and content hashes are meant."""
+        return (
+            {one for one in patients if _mac(self.key, "patient", one) in self.patients},
+            {one for one in hashes if _mac(self.key, "measurement", one) in self.measurements},
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what JSON can hold, sorted."""
+        return {"key": self.key, "patients": sorted(self.patients), "measurements": sorted(self.measurements)}
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> Concealed:
+        """Return what `to_json` wrote.
+
+        Raises:
+            ValueError: the key is none.
+        """
+        bytes.fromhex(found["key"])
+        return cls(found["key"], frozenset(found["patients"]), frozenset(found["measurements"]))
 
 
 @dataclass(frozen=True)
@@ -20,29 +78,51 @@ class Seen:
         hashes: SHA-256 of each spectrum or image as the study held it.
         unknown: sources of weights that do not say what they saw.
         simulated: whether any of it was drawn by a computer.
+        concealed: others, told by keyed hashes alone.
     """
 
     patients: frozenset[str] = frozenset()
     hashes: frozenset[str] = frozenset()
     unknown: tuple[str, ...] = ()
     simulated: bool = False
+    concealed: frozenset[Concealed] = frozenset()
 
     def __or__(self, other: Seen) -> Seen:
         """Return what either has seen."""
         unknown = tuple(dict.fromkeys([*self.unknown, *other.unknown]))
         simulated = self.simulated or other.simulated
-        return Seen(self.patients | other.patients, self.hashes | other.hashes, unknown, simulated)
+        patients, hashes = self.patients | other.patients, self.hashes | other.hashes
+        return Seen(patients, hashes, unknown, simulated, self.concealed | other.concealed)
+
+    def shared_with(self, other: Seen) -> tuple[set[str], set[str]]:
+        """Return the patients and content hashes of `other`, which tells them openly, that were seen here as well."""
+        patients, hashes = set(self.patients & other.patients), set(self.hashes & other.hashes)
+        for one in self.concealed:
+            more, copies = one.among(other.patients, other.hashes)
+            patients, hashes = patients | more, hashes | copies
+        return patients, hashes
+
+    def conceal(self, key: str) -> Seen:
+        """Return the same with keyed hashes in place of patients and content hashes."""
+        patients = frozenset(keyed(key, "patient", self.patients))
+        own = Concealed(key, patients, frozenset(keyed(key, "measurement", self.hashes)))
+        return Seen(frozenset(), frozenset(), self.unknown, self.simulated, self.concealed | {own})
 
     def to_json(self) -> dict[str, Any]:
         """Return what JSON can hold, sorted, so that the same fit writes the same bytes."""
         told = {"patients": sorted(self.patients), "hashes": sorted(self.hashes), "unknown": list(self.unknown)}
-        return {**told, "simulated": self.simulated}
+        concealed = [one.to_json() for one in sorted(self.concealed, key=lambda one: one.key)]
+        return {**told, "simulated": self.simulated, **({"concealed": concealed} if concealed else {})}
 
     @classmethod
     def from_json(cls, found: Mapping[str, Any]) -> Seen:
         """Return what `to_json` wrote."""
         return cls(
-            frozenset(found["patients"]), frozenset(found["hashes"]), tuple(found["unknown"]), found["simulated"]
+            frozenset(found["patients"]),
+            frozenset(found["hashes"]),
+            tuple(found["unknown"]),
+            found["simulated"],
+            frozenset(map(Concealed.from_json, found.get("concealed", ()))),
         )
 
 
@@ -75,6 +155,17 @@ class Manifest:
         """Return what `to_json` wrote."""
         tasks = {name: tuple(classes) for name, classes in found["tasks"].items()}
         return cls(found["method"], found["study"], Seen.from_json(found), tasks)
+
+
+def concealing(config: Any, key: str) -> Any:
+    """Return the state of a fitted recipe with keyed hashes in every manifest in it."""
+    if isinstance(config, Mapping):
+        found = {name: concealing(part, key) for name, part in config.items()}
+        if config.get("kind") == "network" and config.get("manifest"):
+            told = Manifest.from_json(config["manifest"])
+            found["manifest"] = replace(told, seen=told.seen.conceal(key)).to_json()
+        return found
+    return [concealing(part, key) for part in config] if isinstance(config, list) else config
 
 
 def manifest_of(method: str, study: Study, modalities: Iterable[str], before: Seen = NOTHING) -> Manifest:

@@ -20,6 +20,7 @@ from polydx.io.stored import check_stored, check_tasks
 from polydx.preprocessing.spectra.base import check_axis
 from polydx.recipes.kinds import Networks, rebuild
 from polydx.recipes.protocol import Fitted, Recipe
+from polydx.recipes.provenance import concealing, key_of
 from polydx.study import Images, Spectra, Study, Table, Task, Unit
 
 MODEL, ARRAYS, WEIGHTS = "model.json", "arrays.safetensors", "weights.safetensors"
@@ -86,7 +87,7 @@ class Model:
 def describe(
     fitted: Fitted, recipe: Recipe, study: Study, about: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """Return a fitted recipe as a description that JSON can hold, and arrays by name.
+    """Return a fitted recipe as a description that JSON can hold, and arrays by name; patients are told by hashes.
 
     Args:
         fitted: the recipe after its fit.
@@ -100,7 +101,7 @@ def describe(
     modalities = {name: _modality(study, name, config).model_dump() for name in used}
     tasks = {name: task.to_dict() for name, task in study.tasks.items()}
     told = {"about": dict(about), "unit": study.unit, "tasks": tasks, "modalities": modalities}
-    return {**told, "recipe": recipe.config, "model": config}, arrays
+    return {**told, "recipe": recipe.config, "model": concealing(config, key_of(study))}, arrays
 
 
 def packed(described: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> dict[str, bytes]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 
 from polydx.errors import counted
 from polydx.recipes.protocol import Recipe
@@ -27,8 +27,8 @@ def pretraining(tested: Study, recipes: Mapping[str, Recipe]) -> list[Finding]:
 
 def _of_recipe(name: str, known: Seen, own: Seen, tested: Study) -> list[Finding]:
     where, found = f"recipe '{name}'", []
-    patients = sorted(known.patients & own.patients)
-    copies = known.hashes & own.hashes
+    shared, copies = known.shared_with(own)
+    patients = sorted(shared)
     if patients or copies:
         people = patients or _owners(tested, copies)
         how = "" if patients else " under another name, by the content of their measurements"
@@ -47,7 +47,7 @@ def _of_recipe(name: str, known: Seen, own: Seen, tested: Study) -> list[Finding
     return found
 
 
-def _owners(study: Study, hashes: frozenset[str]) -> list[str]:
+def _owners(study: Study, hashes: Set[str]) -> list[str]:
     """Return the patients whose measurements have these hashes."""
     found = set()
     for name, rows in study.content_hashes().items():
