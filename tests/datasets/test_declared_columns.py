@@ -233,7 +233,7 @@ def test_the_real_copies_of_flair_are_those_that_the_source_flags(data):
         "samples": str(data / "lgg" / "manifest.csv"), "name": "lgg", "modalities": images, "tasks": {"vital": task},
     }  # fmt: skip
     study = load_own(StudyConfig.model_validate(section), data)
-    flags = pd.read_csv(data / "lgg" / "manifest.csv")
+    flags = pd.read_csv(data / "lgg" / "manifest.csv").set_index("image_flair").loc[study.ids]
     for name in ("pre", "post"):
         assert (~study.present(name)).tolist() == (flags[f"{name}_is_flair_copy"] == 1).tolist()
     assert [int((~study.present(name)).sum()) for name in images] == [0, 6, 10]

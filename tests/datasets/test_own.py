@@ -52,6 +52,18 @@ def load(folder, **changes):
     return load_own(StudyConfig.model_validate(section), folder)
 
 
+def test_the_order_of_the_rows_in_the_table_decides_nothing(folder):
+    rows = [row.replace("b,", "a10,", 1).replace("c,", "a9,", 1) for row in ROWS]
+    (folder / "samples.csv").write_text(samples(*rows))
+    study = load(folder)
+    (folder / "samples.csv").write_text(samples(*rows[2:], *rows[:2]))
+    again = load(folder)
+    assert study.ids.tolist() == again.ids.tolist() == ["a", "a9", "a10", "d"]
+    assert study.labels.equals(again.labels)
+    one, other = (s.spectra("raman").values[s.rows["raman"].rows] for s in (study, again))
+    np.testing.assert_array_equal(one, other)
+
+
 def refused(folder, **changes):
     with pytest.raises(StudyError) as caught:
         load(folder, **changes)
@@ -146,7 +158,7 @@ def test_the_axis_may_stand_in_a_file_of_its_own(folder):
     )
     raman = {"kind": "spectra", "column": "file", "axis_column": "axis"}
     study = load(folder, modalities={"raman": raman})
-    assert study.rows["raman"].counts.tolist() == [2, 1]
+    assert study.rows["raman"].counts.tolist() == [1, 2]
     assert study.spectra("raman").values[1, 0] == 20
 
 
@@ -435,7 +447,7 @@ def test_patients_that_differ_by_case_are_refused_with_both_rows(folder, other):
 
 def test_samples_may_differ_by_case(folder):
     (folder / "samples.csv").write_text(samples("a,P1,a.txt,control", "A,P2,b.txt,disease"))
-    assert list(load(folder).ids) == ["a", "A"]
+    assert list(load(folder).ids) == ["A", "a"]
 
 
 def test_a_named_column_of_samples_that_is_not_there_is_told(folder):

@@ -15,6 +15,7 @@ from polydx.datasets.grouping import regroup
 from polydx.datasets.own_copies import without_copies
 from polydx.datasets.own_modalities import read_modality
 from polydx.datasets.own_reading import Reading, label_text, open_reading, same_number, totals_rows, unknown_labels
+from polydx.datasets.propose_files import natural
 from polydx.errors import Problem, StudyError, counted
 from polydx.study import UNLABELLED, Modality, RowIndex, Study, Task
 
@@ -22,7 +23,9 @@ Members = Sequence[Sequence[int]]
 
 
 def load_own(config: StudyConfig, base: Path) -> Study:
-    """Return the study of a `study:` section with `samples:`.
+    """Return the study of a `study:` section with `samples:`, samples in the order of their ids.
+
+    So the order of the rows in the user's table decides nothing, such as which samples a network sees together.
 
     Args:
         config: the section.
@@ -58,11 +61,18 @@ def load_own(config: StudyConfig, base: Path) -> Study:
         unit=config.unit,
         notes=tuple(reading.notes),
     )
+    study = _in_order(study)
     for name, wanted in config.modalities.items():
         if (original := getattr(wanted, "copy_of", None)) is not None:
             study = without_copies(study, name, original)
     study = one_sample_a_row(study, spread[0]) if spread else study
     return regroup(study, config.group) if config.group is not None else study
+
+
+def _in_order(study: Study) -> Study:
+    """Return the study with its samples in the order of their ids, without a copy where they are."""
+    order = sorted(range(len(study)), key=lambda i: natural(str(study.ids[i])))
+    return study if order == list(range(len(study))) else study.take(np.array(order, dtype=np.int64))
 
 
 def one_sample_a_row(study: Study, modality: str) -> Study:

@@ -82,9 +82,10 @@ def look(root: Path) -> Found:
     return found
 
 
-def natural(path: Path) -> list[tuple[int, str]]:
+def natural(path: Path | str) -> list[tuple[int, str]]:
     """Return a key that sorts 'P2' before 'P10'."""
-    return [(int(t) if t.isdigit() else -1, t) for t in re.split(r"(\d+)", path.as_posix())]
+    text = path if isinstance(path, str) else path.as_posix()
+    return [(int(t) if t.isdecimal() else -1, t) for t in re.split(r"(\d+)", text)]
 
 
 def measurements(folders: dict[Path, list[Path]]) -> dict[Path, list[Measurement]]:
