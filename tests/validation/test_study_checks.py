@@ -254,3 +254,15 @@ def test_the_als_study_has_no_leak_but_repeats_spectra_within_patients(data):
     assert {(f.severity, f.check) for f in found} == {("warning", "copies"), ("note", "sample-order")}
     _, counts = np.unique(study.modalities["raman"].values, axis=0, return_counts=True)
     assert only(found, "copies").details["count"] == (counts > 1).sum() == 14
+
+
+def test_a_fold_without_a_training_row_of_a_modality_is_told(clean):
+    raman, n = clean.modalities["raman"], len(clean)
+    first = list(stratified_group_k_fold(clean.patients, clean.label_codes("disease"), 4, 0))
+    only = set(first[1].test.tolist())  # so that fold 1 has none to train on
+    rows = {"raman": clean.rows["raman"], "blood": RowIndex.from_lists([[i] if i in only else [] for i in range(n)])}
+    study = replace(clean, modalities={"raman": raman, "blood": Spectra(raman.values + 1, raman.axis)}, rows=rows)
+    (found,) = [f for f in check_study(study, first) if f.check == "fold-without"]
+    assert (found.severity, found.where, found.details) == ("warning", "modality 'blood'", {"folds": [1]})
+    assert "no training sample of fold '1' has it" in found.message
+    assert not [f for f in check_study(clean, first) if f.check == "fold-without"]

@@ -11,7 +11,7 @@ from polydx.validation.checks.class_sizes import class_sizes
 from polydx.validation.checks.confounders import confounders
 from polydx.validation.checks.copied_modality import copied_modalities
 from polydx.validation.checks.copies import copies
-from polydx.validation.checks.coverage import coverage
+from polydx.validation.checks.coverage import coverage, folds_without
 from polydx.validation.checks.disjoint import shared_patients
 from polydx.validation.checks.findings import Finding
 from polydx.validation.checks.giveaways import deciding_values, giveaways, renamed_answers
@@ -54,5 +54,6 @@ def check_study(study: Study, folds: Sequence[Fold] | None = None) -> list[Findi
         *confounders(units, values, telling),
         *class_sizes(study),
         *coverage(study),
+        *folds_without(study, folds or ()),
     ]
     return sorted(found, key=lambda f: RANK[f.severity])
