@@ -23,6 +23,8 @@ from polydx.study import RowIndex, Spectra
 ROWS = 4096
 """Spectra at a time."""
 FRAMES = 64
+TOLD = 16
+"""Pieces of a file between two words on how far it is."""
 
 
 def batches_of_files(model: Model, files: Sequence[Source], progress: Progress) -> Iterator[Batch]:
@@ -39,7 +41,9 @@ def batches_of_files(model: Model, files: Sequence[Source], progress: Progress) 
     progress.begin("files", len(files))
     for source in files:
         try:
-            for rows, told, several in _pieces(model, name, about, source):
+            for number, (rows, told, several) in enumerate(_pieces(model, name, about, source)):
+                if number and number % TOLD == 0:
+                    progress.say(f"{source.name}: {number * ROWS} spectra")
                 held.add(str(source), rows, told, several)
                 if not problems and held.full:
                     yield held.batch()

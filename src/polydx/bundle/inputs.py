@@ -150,8 +150,9 @@ def gathered(model: Model, samples: Sequence[Mapping[str, Any]], names: Sequence
 
 
 def problems_of(where: str, error: PolydxError) -> list[Problem]:
-    """Return the problems of one sample or file under its name."""
-    return [Problem(where, p.what) for p in error.problems] or [Problem(where, error.message)]
+    """Return the problems of one sample or file under its name; those of a file of a sample name the file too."""
+    found = [(p.what if p.where in ("", where) else f"{p.where}: {p.what}") for p in error.problems]
+    return [Problem(where, what) for what in found or [error.message]]
 
 
 def source_of(given: Any, name: str) -> Source | None:

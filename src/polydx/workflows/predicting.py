@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from polydx.errors import ConfigError
+from polydx.errors import ConfigError, counted
 from polydx.progress import Progress, Silent
 
 if TYPE_CHECKING:
@@ -45,8 +45,10 @@ def predict(
     """
     from polydx.bundle import load
 
-    frames = list(answers(load(model), [Path(f) for f in files], patients, progress or Silent()))
-    return pd.concat(frames, ignore_index=True)
+    told = progress or Silent()
+    found = pd.concat(answers(load(model), [Path(f) for f in files], patients, told), ignore_index=True)
+    _tell_warnings(told, warned(found), len(found))
+    return found
 
 
 def predict_into(
@@ -76,20 +78,32 @@ def predict_into(
     from polydx.bundle.answers import by_patient
     from polydx.bundle.writing import writing
 
-    target, count, kept = Path(out), 0, []
-    predictor = load(model)
+    target, count, with_warnings, kept = Path(out), 0, 0, []
+    predictor, told = load(model), progress or Silent()
     with writing(target) as write:
-        for frame in answers(predictor, [Path(f) for f in files], patients, progress or Silent()):
+        for frame in answers(predictor, [Path(f) for f in files], patients, told):
             write(frame)
             count += len(frame)
+            with_warnings += warned(frame)
             if patients is not None:
                 kept.append(frame.drop(columns=["sample", "file", "row"], errors="ignore"))
+    _tell_warnings(told, with_warnings, count)
     if patients is None:
         return count, [target]
     beside = target.with_name(f"{target.stem}.patients{target.suffix}")
     with writing(beside) as write:
         write(by_patient(predictor.model, pd.concat(kept, ignore_index=True)))
     return count, [target, beside]
+
+
+def warned(frame: pd.DataFrame) -> int:
+    """Return how many answers should be read with a warning."""
+    return int(frame["warnings"].map(len).astype(bool).sum())
+
+
+def _tell_warnings(progress: Progress, with_warnings: int, count: int) -> None:
+    if with_warnings:
+        progress.say(f"{with_warnings} of {counted(count, 'answer')} with warnings: see the column `warnings`")
 
 
 def answers(
