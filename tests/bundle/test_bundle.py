@@ -131,6 +131,28 @@ def test_models_that_keep_measurements_are_exported_only_where_that_is_allowed(m
     assert "Measurements of training patients" in load(tmp_path / "m.zip").card
 
 
+def test_the_card_says_what_a_reader_must_know(mixed, tmp_path):
+    figure = {"estimate": 0.75, "low": 0.6, "high": 0.85}
+    levels = {"patient": {"auroc": figure, "f1": figure}, "sample": {"auroc": figure, "f1": figure}}
+    validation = {"split": "leave-one-patient-out", "tasks": {"disease": levels}}
+    config = {"kind": "classical", "model": "logistic_regression"}
+    exported(mixed, config, tmp_path / "m.zip", validation=validation)
+    card = load(tmp_path / "m.zip").card
+    told = [line for line in card.splitlines() if line.startswith("## ")]
+    assert told == [
+        "## Intended use", "## What it answers", "## What it takes", "## What it was trained on",
+        "## How well it does", "## Limits", "## What lies in the bundle", "## How to cite",
+    ]  # fmt: skip
+    assert "- `disease`, of patients: no (4 patients, 8 samples), yes (4 patients, 8 samples); yes is decided" in card
+    assert "age (41 to 54), sex (f, m)" in card
+    assert "Any of them may be missing, but not all." in card
+    assert card.count("| disease | patient | AUROC | 0.750 | 0.600 to 0.850 |") == 1
+    assert "| sample |" not in card
+    assert "`disease` learnt no from 4 patients: figures are rough" in card
+    exported(mixed, config, tmp_path / "m.zip")
+    assert "Not stated: no run was given" in load(tmp_path / "m.zip").card
+
+
 def test_a_bundle_that_answers_otherwise_is_not_written(make_study, tmp_path, monkeypatch):
     monkeypatch.setattr(export_module, "WORST", -1.0)
     with pytest.raises(BundleError, match="the exported model differs by"):
