@@ -135,6 +135,9 @@ def train(
         bool,
         typer.Option("--include-training-data", help="Allow models that keep patients' measurements (knn, svm)."),
     ] = False,
+    sets: Annotated[
+        bool, typer.Option("--sets/--no-sets", help="Fit inner folds too, for prediction sets (5 fits more).")
+    ] = True,
 ) -> None:
     """Fit one recipe on all patients and write the model as a bundle: one file that runs without torch."""
     from polydx import workflows
@@ -149,6 +152,7 @@ def train(
             variant=variant,
             run=run,
             include_training_data=include_training_data,
+            sets=sets,
             progress=progress,
         )
     terminal.line(f"bundle: {path}")

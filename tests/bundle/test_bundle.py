@@ -13,12 +13,16 @@ import pytest
 
 from polydx.bundle import export as export_module
 from polydx.bundle import load
+from polydx.bundle.answers import by_patient
 from polydx.bundle.export import export_bundle
 from polydx.bundle.graph_checks import check_graph
 from polydx.bundle.training import trained_on
-from polydx.bundle.writing import check_ending
+from polydx.bundle.writing import ENDINGS, check_ending, writing
+from polydx.datasets.simulated import simulate_two_class
 from polydx.errors import BundleError, ConfigError, ReadError
 from polydx.recipes.build import build_recipes
+from polydx.recipes.conformal_fit import fit_scores
+from polydx.recipes.domain import Domain
 from polydx.recipes.provenance import Concealed
 from polydx.study import RowIndex, Table
 from polydx.validation.checks import pretraining
@@ -141,7 +145,7 @@ def test_the_card_says_what_a_reader_must_know(mixed, tmp_path):
     told = [line for line in card.splitlines() if line.startswith("## ")]
     assert told == [
         "## Intended use", "## What it answers", "## What it takes", "## What it was trained on",
-        "## How well it does", "## Limits", "## What lies in the bundle", "## How to cite",
+        "## How well it does", "## Limits", "## How sure it is", "## What lies in the bundle", "## How to cite",
     ]  # fmt: skip
     assert "- `disease`, of patients: no (4 patients, 8 samples), yes (4 patients, 8 samples); yes is decided" in card
     assert "age (41 to 54), sex (f, m)" in card
@@ -271,3 +275,47 @@ def test_graphs_that_could_do_harm_are_refused():
             check_graph(model.SerializeToString(), "g")
     with pytest.raises(BundleError, match="is no ONNX graph"):
         check_graph(b"\xff\xff\xff", "g")
+
+
+def test_answers_come_with_prediction_sets_and_say_what_is_unlike_the_training_spectra(tmp_path):
+    cohort = simulate_two_class(patients=36, spectra_per_patient=2, points=120)
+    study = cohort.take(np.arange(48))
+    recipe = build_recipes({"it": LOGISTIC}, study)["it"]
+    fitted, sets = recipe.fit(study, 0), fit_scores(recipe, study, 0)
+    export_bundle(tmp_path / "m.zip", fitted, recipe, study, ABOUT, sets=sets)
+    predictor = load(tmp_path / "m.zip")
+    raman, (task, about) = study.spectra("raman"), next(iter(study.tasks.items()))
+    odd = np.where(np.arange(len(raman.axis)) // 6 % 2, 1.0, -1.0).astype(np.float32)
+    answers = predictor.predict([{"raman": (v[None], raman.axis)} for v in (*raman.values, odd)])
+    told = answers[[f"{task}: {c}" for c in about.classes]].to_numpy()
+    assert answers[f"{task} set"].tolist() == sets.sets(task, about.classes, told)
+    assert "unlike the training spectra: " in "".join(answers["warnings"].iloc[-1])
+    new = cohort.take(np.arange(48, 72)).spectra("raman")
+    others = predictor.predict([{"raman": (v[None], new.axis)} for v in new.values])
+    assert sum(any("unlike" in w for w in listed) for listed in others["warnings"]) <= 4
+    assert "prediction set" in predictor.card
+    for ending in ENDINGS:
+        with writing(tmp_path / f"a{ending}") as write:
+            write(answers)
+    assert pd.read_csv(tmp_path / "a.csv")[f"{task} set"].tolist() == answers[f"{task} set"].map("; ".join).tolist()
+    assert [list(s) for s in pd.read_parquet(tmp_path / "a.parquet")[f"{task} set"]] == answers[f"{task} set"].tolist()
+    assert json.loads((tmp_path / "a.json").read_text())[0][f"{task} set"] == answers[f"{task} set"][0]
+
+
+def test_a_patients_set_is_made_of_the_mean_over_the_samples(make_study, tmp_path):
+    study = make_study(patients=24, each=2)
+    recipe = build_recipes({"it": LOGISTIC}, study)["it"]
+    sets = fit_scores(recipe, study, 0)
+    export_bundle(tmp_path / "m.zip", recipe.fit(study, 0), recipe, study, ABOUT, sets=sets)
+    predictor = load(tmp_path / "m.zip")
+    raman, (task, about) = study.spectra("raman"), next(iter(study.tasks.items()))
+    answers = predictor.predict([{"raman": (v[None], raman.axis)} for v in raman.values], patients=list(study.patients))
+    patients = by_patient(predictor.model, answers)
+    means = answers.groupby("patient", sort=False)[[f"{task}: {c}" for c in about.classes]].mean().to_numpy()
+    assert patients[f"{task} set"].tolist() == sets.sets(task, about.classes, means)
+
+
+def test_a_broken_training_domain_is_refused(make_study, tmp_path, monkeypatch):
+    monkeypatch.setattr(Domain, "arrays", lambda self: {"mean": self.mean[:-1]})
+    with pytest.raises(BundleError, match="the training domain of 'raman' is broken"):
+        exported(make_study(), LOGISTIC, tmp_path / "m.zip")

@@ -9,6 +9,7 @@ import numpy as np
 
 from polydx.datasets.catalogue import DATASETS
 from polydx.errors import counted
+from polydx.recipes.conformal import COVERAGE, FEWEST
 from polydx.study import Study
 
 FIGURES = {
@@ -45,6 +46,7 @@ def model_card(manifest: Mapping[str, Any], described: Mapping[str, Any], study:
         _list("Remarks of the fit", manifest["notes"]),
         "## How well it does\n\n" + _validation(manifest["validation"]),
         _list("Limits", _limits(study)),
+        "## How sure it is\n\n" + _sets(described["sets"]),
         "## What lies in the bundle\n\n"
         + (
             "**Measurements of training patients**: the model compares with them. Treat it as patients' data.\n"
@@ -57,6 +59,21 @@ def model_card(manifest: Mapping[str, Any], described: Mapping[str, Any], study:
         "## How to cite\n\n" + _cited(manifest, study),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _sets(scores: Mapping[str, Mapping[str, list[float]]] | None) -> str:
+    if scores is None:
+        return "No prediction sets: the model was trained without them."
+    few = [task for task, by_class in scores.items() if min(map(len, by_class.values())) < FEWEST]
+    told = (
+        f"Each answer comes with a prediction set, meant to hold the true class of {COVERAGE:.0%} of the patients of "
+        "each class (class-conditional conformal prediction). Approximate: its scores are of fits on inner folds, and "
+        "this model was fitted again on all patients. It is about patients like those of training; nothing is promised "
+        "for single spectra or images."
+    )
+    if few:
+        told += f" Of {', '.join(few)} a class has fewer than {FEWEST} patients: the set always holds all classes."
+    return told
 
 
 def _task(study: Study, name: str, threshold: float | None) -> str:

@@ -15,6 +15,7 @@ from polydx.bundle.training import training_hashes
 from polydx.errors import BundleError, ConfigError
 from polydx.io.parts import Parts, write_parts, zipped
 from polydx.io.source import FileBytes
+from polydx.recipes.conformal import ConformalScores
 from polydx.recipes.kinds import has_networks, holds_training_data
 from polydx.recipes.protocol import Fitted, Recipe
 from polydx.recipes.store import describe, load_model, packed
@@ -37,6 +38,7 @@ def export_bundle(
     *,
     validation: Mapping[str, Any] | None = None,
     include_training_data: bool = False,
+    sets: ConformalScores | None = None,
 ) -> None:
     """Write a bundle, after its answers were held against the recipe's for every training sample.
 
@@ -48,12 +50,13 @@ def export_bundle(
         about: name of the study and recipe, seed, counts, versions.
         validation: figures of a run, or `{"absent": why}`.
         include_training_data: allow what cannot work without rows of training patients.
+        sets: what prediction sets are made of.
 
     Raises:
         ConfigError: the model holds rows of training patients, and that was not allowed.
         BundleError: the bundle does not answer as the recipe does.
     """
-    described, arrays = describe(fitted, recipe, study, about)
+    described, arrays = describe(fitted, recipe, study, about, sets)
     holds = holds_training_data(described["model"])
     if holds and not include_training_data:
         raise ConfigError(

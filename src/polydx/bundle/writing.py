@@ -15,7 +15,6 @@ from polydx.io.atomic import replacing
 
 Write = Callable[[pd.DataFrame], None]
 ENDINGS = (".csv", ".parquet", ".json")
-LISTS = ("modalities", "warnings")
 
 
 def check_ending(path: Path) -> None:
@@ -43,7 +42,12 @@ def writing(path: Path) -> Iterator[Write]:
 
 def as_text(answers: pd.DataFrame) -> pd.DataFrame:
     """Return the answers with lists as text, as a cell of a CSV holds them."""
-    return answers.assign(**{name: answers[name].map("; ".join) for name in LISTS if name in answers})
+    return answers.assign(**{name: answers[name].map("; ".join) for name in _lists(answers)})
+
+
+def _lists(answers: pd.DataFrame) -> list[str]:
+    """Return the columns whose cells are lists."""
+    return [str(name) for name in answers if len(answers) and isinstance(answers[name].iloc[0], list)]
 
 
 @contextmanager
@@ -61,10 +65,9 @@ def _parquet(path: Path) -> Iterator[Write]:
 
     def write(answers: pd.DataFrame) -> None:
         table = pa.Table.from_pandas(answers, preserve_index=False)
-        for name in LISTS:  # of empty lists, no type can be told
-            if name in answers:
-                at = table.column_names.index(name)
-                table = table.set_column(at, name, pa.array(answers[name].tolist(), pa.list_(pa.string())))
+        for name in _lists(answers):  # of empty lists, no type can be told
+            at = table.column_names.index(name)
+            table = table.set_column(at, name, pa.array(answers[name].tolist(), pa.list_(pa.string())))
         if not opened:
             opened.append(pq.ParquetWriter(path, table.schema))
         opened[0].write_table(table)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,8 @@ from polydx.io.images import Window
 from polydx.io.parts import REMEDY, Parts, as_json
 from polydx.io.stored import check_stored, check_tasks
 from polydx.preprocessing.spectra.base import check_axis
+from polydx.recipes.conformal import ConformalScores
+from polydx.recipes.domain import Domain, fit_domain
 from polydx.recipes.kinds import Networks, rebuild
 from polydx.recipes.protocol import Fitted, Recipe
 from polydx.recipes.provenance import concealing, key_of
@@ -31,6 +33,7 @@ MOST_SIDE = 10_000
 MOST_REACH, LEAST_STEP = 1e6, 1e-2
 """In cm^-1: how far an axis to resample onto may reach, and how fine it may be."""
 _THRESHOLDS = dict[str, dict[str, float]]
+Score: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 
 
 class ColumnOf(BaseModel):
@@ -61,6 +64,7 @@ class _Described(BaseModel):
     tasks: dict[str, Task] = Field(min_length=1)
     model: dict[str, Any]
     modalities: dict[str, Modality] = Field(min_length=1)
+    sets: dict[str, dict[str, list[Score]]] | None = None
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,8 @@ class Model:
         about: name of the study and recipe, whether it was simulated, counts, versions.
         unit: what gets one answer: a `sample`, or a `patient` with all their rows.
         modalities: name -> what it is.
+        sets: what prediction sets are made of, where the bundle has it.
+        domains: modality of spectra -> what training spectra look like.
     """
 
     fitted: Fitted
@@ -82,10 +88,12 @@ class Model:
     about: dict[str, Any]
     unit: Unit
     modalities: dict[str, Modality]
+    sets: ConformalScores | None = None
+    domains: dict[str, Domain] = field(default_factory=dict)
 
 
 def describe(
-    fitted: Fitted, recipe: Recipe, study: Study, about: Mapping[str, Any]
+    fitted: Fitted, recipe: Recipe, study: Study, about: Mapping[str, Any], sets: ConformalScores | None = None
 ) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Return a fitted recipe as a description that JSON can hold, and arrays by name; patients are told by hashes.
 
@@ -94,13 +102,18 @@ def describe(
         recipe: names the modalities.
         study: what it was fitted on.
         about: name of the study and recipe, counts, versions.
+        sets: what prediction sets are made of.
     """
     config, arrays = fitted.state()
     used = {name: study.modalities[name] for name in recipe.modalities}
     arrays |= {f"axes/{name}": found.axis for name, found in used.items() if isinstance(found, Spectra)}
     modalities = {name: _modality(study, name, config).model_dump() for name in used}
     tasks = {name: task.to_dict() for name, task in study.tasks.items()}
-    told = {"about": dict(about), "unit": study.unit, "tasks": tasks, "modalities": modalities}
+    told: dict[str, Any] = {"about": dict(about), "unit": study.unit, "tasks": tasks, "modalities": modalities}
+    told["sets"] = None if sets is None else sets.to_json()
+    for name in (name for name, found in used.items() if isinstance(found, Spectra)):
+        domain = fit_domain(study, name)
+        arrays |= {} if domain is None else {f"domain/{name}/{k}": v for k, v in domain.arrays().items()}
     return {**told, "recipe": recipe.config, "model": concealing(config, key_of(study))}, arrays
 
 
@@ -135,8 +148,10 @@ def load_model(path: Path | Parts, networks: Networks | None = None) -> Model:
     lacking = [name for name, about in checked.modalities.items() if about.kind == "spectra" and name not in axes]
     if lacking:
         raise BundleError(f"{parts.path}: no axis of {', '.join(lacking)}: {REMEDY}")
+    domains = _take_domains(arrays, axes, f"{parts.path}: {ARRAYS}")
     fitted = _rebuilt(checked.model, arrays, where, networks)
-    return Model(fitted, tasks, axes, checked.about, checked.unit, checked.modalities)
+    sets = None if checked.sets is None else ConformalScores.from_json(checked.sets)
+    return Model(fitted, tasks, axes, checked.about, checked.unit, checked.modalities, sets, domains)
 
 
 def _take_axes(arrays: dict[str, NDArray[Any]], where: str) -> dict[str, NDArray[np.float64]]:
@@ -148,6 +163,21 @@ def _take_axes(arrays: dict[str, NDArray[Any]], where: str) -> dict[str, NDArray
         except AxisError as error:
             raise BundleError(f"{where}: '{key}' is broken ({error.message}): {REMEDY}") from None
     return axes
+
+
+def _take_domains(
+    arrays: dict[str, NDArray[Any]], axes: Mapping[str, NDArray[np.float64]], path: str
+) -> dict[str, Domain]:
+    """Take what training spectra look like out of the arrays."""
+    taken = {key: arrays.pop(key) for key in [key for key in arrays if key.startswith("domain/")]}
+    found: dict[str, Domain] = {}
+    for name, axis in axes.items():
+        own = {k.removeprefix(f"domain/{name}/"): v for k, v in taken.items() if k.startswith(f"domain/{name}/")}
+        try:
+            found |= {name: Domain.from_arrays(own, len(axis))} if own else {}
+        except (ValueError, KeyError) as error:
+            raise BundleError(f"{path}: the training domain of '{name}' is broken ({error}): {REMEDY}") from None
+    return found
 
 
 def _rebuilt(

@@ -24,6 +24,7 @@ def train(
     variant: str | None = None,
     run: str | Path | None = None,
     include_training_data: bool = False,
+    sets: bool = True,
     progress: Progress | None = None,
 ) -> Path:
     """Fit one recipe on all patients and write the model as a bundle: one file that runs without torch.
@@ -37,6 +38,7 @@ def train(
         variant: of the study's variants, the one to fit.
         run: folder of a run whose figures the bundle states; by default `runs/<study>`, if it ran the same recipe.
         include_training_data: allow models that hold measurements of training patients.
+        sets: fit the recipe to inner folds too, for prediction sets.
         progress: told how far it is.
 
     Returns:
@@ -51,6 +53,7 @@ def train(
     from polydx.bundle.figures import figures_for
     from polydx.io.atomic import check_writable
     from polydx.recipes.build import build_recipes
+    from polydx.recipes.conformal_fit import fit_scores
     from polydx.recipes.protocol import stream_seed
     from polydx.validation.checks import refuse
 
@@ -66,7 +69,8 @@ def train(
     if len(study) < len(prepared.study):
         left = counted(len(prepared.study) - len(study), "sample")
         progress.say(f"left out: {left} with none of {', '.join(built.modalities)}")
-    fitted = built.fit(study, stream_seed(seed, recipe, -1 % 2**31))
+    own = stream_seed(seed, recipe, -1 % 2**31)
+    fitted = built.fit(study, own)
     for note in fitted.notes:
         progress.say(note)
     about = {
@@ -74,10 +78,14 @@ def train(
         "samples": len(study), "patients": len(study.patient_codes[1]),
     }  # fmt: skip
     validation = figures_for(run, prepared.config, study.name, recipe)
+    if sets:
+        progress.say("fitting inner folds, for prediction sets (`--no-sets` leaves them out)")
+    scores = fit_scores(built, study, own) if sets else None
     progress.say("exporting, and comparing with the recipe on every training sample")
     export_bundle(
-        target, fitted, built, study, about, validation=validation, include_training_data=include_training_data
-    )
+        target, fitted, built, study, about,
+        validation=validation, include_training_data=include_training_data, sets=scores,
+    )  # fmt: skip
     return target
 
 
