@@ -53,11 +53,11 @@ def test_brightness_and_offset_change_nothing_and_a_constant_spectrum_is_outside
     assert 0 in domain.outside(np.ones((1, 120)))
 
 
-def test_the_order_of_patients_changes_nothing_of_note_and_one_patient_has_no_domain(cohort):
+def test_the_order_of_patients_changes_nothing_of_note_and_few_patients_have_no_domain(cohort):
     one = fit_domain(cohort, "raman")
     again = fit_domain(cohort.take(np.arange(len(cohort))[::-1]), "raman")
     np.testing.assert_allclose(one.limits, again.limits, rtol=1e-6)
-    assert fit_domain(cohort.take(np.arange(3)), "raman") is None
+    assert fit_domain(cohort.take(np.arange(27)), "raman") is None
 
 
 @pytest.mark.parametrize("broken", ["mean", "loadings", "variances", "limits"])

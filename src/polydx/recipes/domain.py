@@ -21,6 +21,7 @@ from polydx.study import Study
 
 EXPLAINED, MOST, SHARE, FOLDS = 0.95, 20, 0.99, 5
 """Variance that components explain, how many there are at most, share of spectra inside the limits, folds."""
+FEWEST = 10
 Float = NDArray[np.float64]
 
 
@@ -86,7 +87,7 @@ class Domain:
 
 
 def fit_domain(study: Study, modality: str) -> Domain | None:
-    """Return the domain of a study's spectra, or None where fewer than two patients have any.
+    """Return the domain of a study's spectra, or None where fewer than ten patients have any: a limit is then a guess.
 
     Args:
         study: training patients.
@@ -97,7 +98,7 @@ def fit_domain(study: Study, modality: str) -> Domain | None:
     owners = study.patient_codes[0][index.sample_of_row][usable]
     spectra = spectra[usable]
     patients = np.unique(owners)
-    if len(patients) < 2:
+    if len(patients) < FEWEST:
         return None
     most = min(MOST, max(1, len(patients) // 3))  # components of few patients are those patients
     t2, q = np.empty(len(spectra)), np.empty(len(spectra))
