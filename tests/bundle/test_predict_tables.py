@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from polydx.bundle import figures as figures_module
+from polydx.bundle import files as files_module
 from polydx.bundle import load
 from polydx.bundle.export import export_bundle
 from polydx.bundle.figures import figures_for
@@ -150,6 +151,14 @@ def test_warnings_stand_in_the_answers_and_are_counted_on_the_terminal(fused, ta
     again = Told()
     assert predict(fused[0], [table], progress=again)["warnings"].map(len).astype(bool).sum() == 3
     assert again.said == told.said
+
+
+def test_a_large_file_tells_how_far_it_is(three, of_spectra, tmp_path, monkeypatch):
+    monkeypatch.setattr(files_module, "TOLD", 3)
+    path = written(tmp_path / "eight.csv", three.spectra("raman").values)
+    told = Told()
+    predict(of_spectra[0], [path], progress=told)
+    assert told.said == ["eight.csv: 8 spectra"]
 
 
 @pytest.mark.parametrize("ending", ["csv", "json", "parquet"])

@@ -24,6 +24,16 @@ def folder(tmp_path, rng, monkeypatch):
     return tmp_path
 
 
+def test_long_lines_make_pieces_of_fewer_rows(tmp_path, monkeypatch):
+    monkeypatch.setattr(pieces, "LARGE", 10)
+    monkeypatch.setattr(pieces, "TEXT", 100)
+    axis, values = np.linspace(600, 1600, 20), np.arange(140.0).reshape(7, 20)
+    pd.DataFrame(values, columns=[f"{a:.6f}" for a in axis]).to_csv(tmp_path / "wide.csv", index=False)
+    found = list(spectra_in_pieces(tmp_path / "wide.csv", 5))
+    assert [len(v) for v, _ in found] == [2, 1, 1, 1, 1, 1]
+    np.testing.assert_array_equal(np.vstack([v for v, _ in found]), values)
+
+
 @pytest.mark.parametrize("name", ["wide.csv", "wide.parquet", "rows.npy"])
 def test_pieces_are_the_rows_of_the_whole_file_in_their_order(folder, name):
     found = list(spectra_in_pieces(folder / name, 10))

@@ -23,8 +23,8 @@ from polydx.study import RowIndex, Spectra
 ROWS = 4096
 """Spectra at a time."""
 FRAMES = 64
-TOLD = 16
-"""Pieces of a file between two words on how far it is."""
+TOLD = 50_000
+"""Rows of a file between two words on how far it is."""
 
 
 def batches_of_files(model: Model, files: Sequence[Source], progress: Progress) -> Iterator[Batch]:
@@ -41,10 +41,12 @@ def batches_of_files(model: Model, files: Sequence[Source], progress: Progress) 
     progress.begin("files", len(files))
     for source in files:
         try:
-            for number, (rows, told, several) in enumerate(_pieces(model, name, about, source)):
-                if number and number % TOLD == 0:
-                    progress.say(f"{source.name}: {number * ROWS} spectra")
+            read = 0
+            for rows, told, several in _pieces(model, name, about, source):
                 held.add(str(source), rows, told, several)
+                read += len(rows)
+                if read // TOLD > (read - len(rows)) // TOLD:
+                    progress.say(f"{source.name}: {read} spectra")
                 if not problems and held.full:
                     yield held.batch()
         except PolydxError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -19,6 +20,8 @@ LARGE = 64 * 1024**2
 """Bytes from which a file is read in pieces."""
 LONGEST = 8 * 1024**2
 """Bytes of a header."""
+TEXT = 8 * 1024**2
+"""Bytes of text after which a piece ends: read, it takes many times as much."""
 
 
 def spectra_in_pieces(path: Source, rows: int) -> Iterator[Pair]:
@@ -85,6 +88,17 @@ def _of_text(path: Path, rows: int) -> Iterator[Pair]:
         if wide is None or wide.line != 1:
             yield read_spectra(path)
             return
-        while lines := list(islice(file, rows)):
+        while lines := _lines(file, rows):
             if b"".join(lines).strip():
                 yield read_spectra(FileBytes(path.name, first + b"".join(lines)))
+
+
+def _lines(file: BinaryIO, rows: int) -> list[bytes]:
+    """Return the next lines: so many, or fewer where they are long."""
+    found, size = [], 0
+    for line in islice(file, rows):
+        found.append(line)
+        size += len(line)
+        if size >= TEXT:
+            break
+    return found
