@@ -158,6 +158,24 @@ def train(
     terminal.line(f"bundle: {path}")
 
 
+@app.command(epilog="Example: polydx evaluate mine.zip other-centre/study.yaml --out runs/other-centre")
+def evaluate(
+    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A file that `polydx train` wrote.")],
+    study: StudyFile,
+    out_dir: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Run folder; default: runs/<study>-external.")
+    ] = None,
+    data: DataDir = None,
+    variant: Annotated[str | None, typer.Option("--variant", metavar="NAME", help="As this variant has it.")] = None,
+) -> None:
+    """External validation: how well a bundle does on labelled patients of another centre."""
+    from polydx import workflows
+
+    with terminal.progress() as progress:
+        folder = workflows.evaluate(bundle, study, out=out_dir, data=data, variant=variant, progress=progress)
+    terminal.print_run(folder)
+
+
 @app.command(
     epilog="Example: polydx pretrain studies/covid-saliva.yaml --data data --recipe simclr --out covid.safetensors"
 )

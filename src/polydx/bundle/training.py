@@ -20,3 +20,14 @@ def trained_on(manifest: Mapping[str, Any], study: Study, modalities: Sequence[s
     found = seen_in(study, modalities)
     patients, measurements = Concealed.from_json(manifest["training"]).among(found.patients, found.hashes)
     return sorted(patients), len(measurements)
+
+
+def copies_of_training(manifest: Mapping[str, Any], study: Study, modalities: Sequence[str]) -> list[str]:
+    """Return the samples of a study of which the bundle was trained on a measurement."""
+    found, hashes = seen_in(study, modalities), study.content_hashes()
+    _, copies = Concealed.from_json(manifest["training"]).among(found.patients, found.hashes)
+    return [
+        str(sample)
+        for i, sample in enumerate(study.ids)
+        if any(not copies.isdisjoint(hashes[name][study.rows[name][i]]) for name in modalities if name in hashes)
+    ]

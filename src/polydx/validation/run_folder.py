@@ -30,6 +30,8 @@ TABLES = ("predictions.parquet", *(f"{name}.parquet" for name in ALSO), "splits.
 FINISHED = ("metrics.json", *TABLES, "report.html")
 """Files of a finished run; a folder in which a new run has started holds none of them."""
 
+EXTERNAL = "external"
+"""What stands for the split where a finished model was evaluated."""
 
 REMEDY = "run the study again into another folder"
 

@@ -2,6 +2,7 @@
 
 from polydx.explain.methods import Options as ExplainOptions
 from polydx.workflows.data import fetch, init, list_datasets
+from polydx.workflows.evaluating import evaluate
 from polydx.workflows.explaining import explain
 from polydx.workflows.models import extract, pretrain, train
 from polydx.workflows.predicting import predict, predict_into
@@ -14,6 +15,7 @@ __all__ = [
     "check",
     "compare",
     "demo",
+    "evaluate",
     "explain",
     "extract",
     "fetch",

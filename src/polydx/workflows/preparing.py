@@ -73,7 +73,7 @@ def prepare(
         notes.append("the primary endpoint is left out: it names a recipe that --recipe leaves out")
     for note in (*notes, *fold_notes(study, first)):
         progress.say(note)
-    return Prepared(_resolved(config, Path(path).parent), study, check_study(study, first), folds, notes)
+    return Prepared(resolved(config, Path(path).parent), study, check_study(study, first), folds, notes)
 
 
 def check(
@@ -144,7 +144,7 @@ def _with_seeds(validation: ValidationConfig, seeds: Sequence[int]) -> Validatio
         raise ConfigError(f"--seed {' '.join(map(str, seeds))}: {told}") from None
 
 
-def _resolved(config: Config, base: Path) -> Config:
+def resolved(config: Config, base: Path) -> Config:
     """Make paths absolute, so that the copy in the run folder can be run again from anywhere."""
     from polydx.recipes.paths import with_absolute_paths
 

@@ -13,6 +13,7 @@ from polydx.report.sections.calibrated import calibration_blocks
 from polydx.report.sections.common import picture
 from polydx.report.view import View
 from polydx.report.words import DASH, estimate, interval, metric_name, number
+from polydx.validation.run_folder import EXTERNAL
 
 SEVERITIES = ("error", "warning", "note")
 
@@ -28,12 +29,32 @@ def can_i_believe_it(view: View) -> Section:
                 " real ones.",
             )
         )
-    blocks += [Heading("Split by patient"), *_split(view)]
-    blocks += [Heading("What a split by sample would have claimed"), *_gap(view)]
-    blocks += [Heading("Checks of the data before training"), *_checks(view)]
-    blocks += [Heading("Repetition and resampling"), *_seeds(view), Text(SHARED_TRAINING), *_undefined(view)]
+    if external(view):
+        blocks += [Heading("Patients of another centre"), *_external(view), *_undefined(view)]
+    else:
+        blocks += [Heading("Split by patient"), *_split(view)]
+        blocks += [Heading("What a split by sample would have claimed"), *_gap(view)]
+        blocks += [Heading("Checks of the data before training"), *_checks(view)]
+        blocks += [Heading("Repetition and resampling"), *_seeds(view), Text(SHARED_TRAINING), *_undefined(view)]
     blocks += [Heading("Calibration"), *calibration_blocks(view)]
     return Section("believe", "Can I believe it?", blocks)
+
+
+def external(view: View) -> bool:
+    """Tell whether a finished model was evaluated, and nothing fitted."""
+    return view.run.metrics.get("split") == EXTERNAL
+
+
+def _external(view: View) -> list[Block]:
+    told = str(view.run.metrics.get("split_in_words", ""))
+    blocks: list[Block] = [
+        Text(
+            f"{told} Nothing was fitted: the model answered as it would anywhere, at its own operating points. So"
+            " there are no folds, no repetition and no leakage gap to report. Whether the model had seen any of these"
+            " patients or measurements was looked up by keyed hashes in the bundle: it had not."
+        )
+    ]
+    return blocks + [Notice("note", str(note)) for note in view.run.metrics.get("notes", [])]
 
 
 def patients_on_both_sides(splits: pd.DataFrame) -> int:

@@ -17,6 +17,7 @@ from polydx.report.sections.common import picture
 from polydx.report.sections.tripod import TRIPOD_ITEMS
 from polydx.report.view import View
 from polydx.report.words import DASH, listed, number, percent
+from polydx.validation.run_folder import EXTERNAL
 
 CURVES = {"loss": "training patients", "monitor": "inner patients (held out inside training)"}
 
@@ -52,7 +53,14 @@ def plain(value: Any) -> str:
     return {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else str(value)
 
 
-def _recipes(view: View) -> Table:
+def _recipes(view: View) -> Block:
+    if view.run.metrics.get("split") == EXTERNAL:
+        about = view.run.metrics["bundle"]["about"]
+        return Text(
+            f"The bundle holds the recipe {about['recipe']}, fitted with seed {about['seed']} on"
+            f" {counted(about['samples'], 'sample')} of {counted(about['patients'], 'patient')} of '{about['study']}'"
+            f" by polydx {about['polydx']}; its settings stand in its model card (card.md)."
+        )
     rows = []
     for name, config in view.run.config.recipes.items():
         found = config.model_dump(mode="json", exclude_none=True)
@@ -107,6 +115,9 @@ def _how_long(training: TrainingConfig) -> str:
 
 def _validation(view: View) -> Table:
     v = view.run.config.validation
+    if view.run.metrics.get("split") == EXTERNAL:
+        own = [["split", "none: a finished model was evaluated"], ["resamples of patients", str(v.bootstrap)]]
+        return Table("Validation settings.", ["setting", "value"], own, numbers=9)
     primary = v.primary
     declared = (
         DASH
@@ -241,9 +252,12 @@ def _repeat(view: View) -> list[Block]:
             }
         )
     data = " --data DIR" if config.study.dataset is not None and not view.simulated else ""
+    command = f"polydx run config.yaml{data} --out repeated"
+    if view.run.metrics.get("split") == EXTERNAL:
+        command = f"polydx evaluate BUNDLE config.yaml{data} --out repeated"
     return [
         Text("In the run folder, with the versions above; the same machine gives the same predictions, byte for byte:"),
-        Code(f"polydx run config.yaml{data} --out repeated\npolydx compare . repeated"),
+        Code(f"{command}\npolydx compare . repeated"),
         Details("The whole configuration (config.yaml)", [Code(to_yaml(config).rstrip())]),
     ]
 
