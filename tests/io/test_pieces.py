@@ -59,3 +59,20 @@ def test_large_files_that_are_broken_or_hold_no_rows_are_refused(folder):
     (folder / "wide.parquet").write_bytes((folder / "wide.parquet").read_bytes()[:-200])
     with pytest.raises(ReadError, match="is a broken Parquet file"):
         list(spectra_in_pieces(folder / "wide.parquet", 9))
+
+
+def test_small_row_groups_are_read_in_order_and_let_go(tmp_path, monkeypatch):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    values = np.random.default_rng(0).random((2000, 60))
+    table = pa.table({f"{400 + i}": values[:, i] for i in range(60)})
+    pq.write_table(table, tmp_path / "many.parquet", row_group_size=50)
+    monkeypatch.setattr(pieces, "LARGE", 10)
+    before, held, found = pa.total_allocated_bytes(), [], []
+    for piece, _ in spectra_in_pieces(tmp_path / "many.parquet", 120):
+        held.append(pa.total_allocated_bytes() - before)
+        found.append(piece)
+    np.testing.assert_allclose(np.concatenate(found), values, rtol=1e-6)
+    assert len(found) > 10
+    assert max(held[-3:]) < 2 * max(held[:3])  # a pass over all groups at once would hold them all at the end

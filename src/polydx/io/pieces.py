@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -71,11 +71,24 @@ def _of_parquet(path: Path, rows: int) -> Iterator[Pair]:
 
     try:
         with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=rows):
-                table = wide_of_frame(batch.to_pandas(ignore_metadata=True), path)
-                yield table.values, table.axis
+            for groups in _row_groups(file, rows):
+                for batch in file.iter_batches(batch_size=rows, row_groups=groups):
+                    table = wide_of_frame(batch.to_pandas(ignore_metadata=True), path)
+                    yield table.values, table.axis
     except (pa.ArrowException, OSError) as error:
         raise refusal(ReadError, path, [f"is a broken Parquet file ({error})"]) from error
+
+
+def _row_groups(file: Any, rows: int) -> Iterator[list[int]]:
+    """Yield neighbouring row groups of about `rows` rows: a pass over all groups keeps what it has read of each."""
+    taken: list[int] = []
+    for group in range(file.num_row_groups):
+        taken.append(group)
+        if sum(file.metadata.row_group(g).num_rows for g in taken) >= rows:
+            yield taken
+            taken = []
+    if taken:
+        yield taken
 
 
 def _of_text(path: Path, rows: int) -> Iterator[Pair]:
