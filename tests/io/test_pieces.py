@@ -65,14 +65,14 @@ def test_small_row_groups_are_read_in_order_and_let_go(tmp_path, monkeypatch):
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    values = np.random.default_rng(0).random((2000, 60))
+    values = np.random.default_rng(0).random((8000, 60))
     table = pa.table({f"{400 + i}": values[:, i] for i in range(60)})
-    pq.write_table(table, tmp_path / "many.parquet", row_group_size=50)
+    pq.write_table(table, tmp_path / "many.parquet", row_group_size=200)
     monkeypatch.setattr(pieces, "LARGE", 10)
     before, held, found = pa.total_allocated_bytes(), [], []
-    for piece, _ in spectra_in_pieces(tmp_path / "many.parquet", 120):
+    for piece, _ in spectra_in_pieces(tmp_path / "many.parquet", 400):
         held.append(pa.total_allocated_bytes() - before)
         found.append(piece)
     np.testing.assert_allclose(np.concatenate(found), values, rtol=1e-6)
     assert len(found) > 10
-    assert max(held[-3:]) < 2 * max(held[:3])  # a pass over all groups at once would hold them all at the end
+    assert max(held) < values.nbytes / 2  # a pass over all groups at once holds more than the whole file
