@@ -103,3 +103,14 @@ def test_what_is_written_is_read_back():
     held = ConformalScores({"t": {"a": np.array([0.1, 0.2]), "b": np.array([0.3])}})
     back = ConformalScores.from_json(held.to_json())
     assert back.to_json() == held.to_json()
+
+
+def test_a_difference_as_small_as_that_of_an_exported_model_drops_no_class():
+    held = ConformalScores({"t": {"a": np.full(20, 0.3), "b": np.full(20, 0.3)}})
+    assert held.sets("t", CLASSES, np.array([[0.7 - 1e-8, 0.3 + 1e-8]])) == [["a"]]
+
+
+def test_a_mean_beyond_one_by_rounding_is_a_score_of_zero():
+    study = study_of([0, 1], ["p", "q"])
+    found = scores_of(study, {"t": np.array([[1 + 2e-16 * 4, 0.0], [0.0, 1.0]])}).scores["t"]
+    assert found["a"].tolist() == [0.0]

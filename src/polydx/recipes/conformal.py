@@ -23,6 +23,9 @@ COVERAGE = 0.9
 FEWEST = 9
 """Patients of a class below which no class can be left out at a coverage of 90 %: 1 / (n + 1) is more than 10 %."""
 
+TIE = 1e-6
+"""Difference below which scores are equal: an exported model answers as the recipe does but for rounding."""
+
 Float = NDArray[np.float64]
 
 
@@ -57,7 +60,7 @@ class ConformalScores:
 
     def _kept(self, scores: Float, found: Float) -> NDArray[np.bool_]:
         """Return where the p-value, (1 + how many are at least as odd) / (n + 1), is more than what may be missed."""
-        as_odd = len(scores) - np.searchsorted(scores, found - 1e-12, side="left")
+        as_odd = len(scores) - np.searchsorted(scores, found - TIE, side="left")
         return np.asarray(1 + as_odd > (1 - self.coverage) * (len(scores) + 1) + 1e-9)
 
     def to_json(self) -> dict[str, dict[str, list[float]]]:

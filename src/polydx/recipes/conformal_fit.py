@@ -45,5 +45,6 @@ def _scores(study: Study, name: str, task: Task, told: Float) -> dict[str, Float
         own = (codes == code) & np.isfinite(told).all(axis=1)
         _, patient = np.unique(owners[own], return_inverse=True)
         sums = np.bincount(patient, weights=told[own, code])
-        found[label] = np.sort(1 - sums / np.maximum(np.bincount(patient), 1))
+        means = np.clip(sums / np.maximum(np.bincount(patient), 1), 0.0, 1.0)  # rounding
+        found[label] = np.sort(1 - means)
     return found

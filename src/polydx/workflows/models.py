@@ -79,7 +79,7 @@ def train(
     }  # fmt: skip
     validation = figures_for(run, prepared.config, study.name, recipe)
     if sets:
-        progress.say("fitting inner folds, for prediction sets (`--no-sets` leaves them out)")
+        progress.say("fitting five inner folds more, for prediction sets (`--no-sets` leaves them out)")
     scores = fit_scores(built, study, own) if sets else None
     progress.say("exporting, and comparing with the recipe on every training sample")
     export_bundle(

@@ -65,7 +65,7 @@ function set(found, classes) {
   if (found === null) return el("p", { class: "set" }, "No prediction set: the model carries none for this task.");
   if (found.length === classes.length) return el("p", { class: "set" }, "Prediction set: ", el("b", {}, "all classes"), " – none can be ruled out.");
   if (found.length === 0) return el("p", { class: "set" }, "Prediction set: ", el("b", {}, "none"), " – unlike the training patients of every class.");
-  return el("p", { class: "set" }, "Prediction set: ", el("b", {}, found.join(", ")), ".");
+  return el("p", { class: "set" }, "Prediction set: ", el("b", {}, found.join(", ")), ". Meant for patients; nothing is promised for a single measurement.");
 }
 
 // Cells that a spreadsheet would take for formulas are marked as text.
