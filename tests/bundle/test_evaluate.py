@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -12,8 +13,11 @@ from tests.bundle.test_bundle import LOGISTIC, exported
 from polydx import workflows
 from polydx.bundle import load
 from polydx.bundle.aligned import aligned
-from polydx.errors import LeakageError, StudyError
+from polydx.bundle.training import seen_by_weights, training_hashes
+from polydx.errors import ConfigError, LeakageError, StudyError
+from polydx.recipes.provenance import Manifest, seen_in
 from polydx.study import RowIndex, Spectra, Table, Task
+from polydx.workflows.evaluating import _refuse_training
 
 SIMULATED = {"patients": 24, "spectra_per_patient": 2, "points": 101}
 
@@ -41,6 +45,35 @@ def write_study(path, recipes=None, **options):
 
 
 @pytest.mark.slow
+def test_a_cross_validation_in_the_folder_is_not_written_over(make_study, tmp_path):
+    other = write_study(tmp_path / "other.yaml", {"logistic": LOGISTIC}, seed=1, name="elsewhere")
+    kept = tmp_path / "kept"
+    workflows.run(other, out=kept, jobs=1)
+    before = (kept / "metrics.json").read_bytes()
+    own = write_study(tmp_path / "own.yaml", {"logistic": LOGISTIC}, seed=0)
+    bundle = workflows.train(own, recipe="logistic", out=tmp_path / "m.zip")
+    with pytest.raises(ConfigError, match="holds a cross-validation of 'elsewhere': choose another folder"):
+        workflows.evaluate(bundle, other, out=kept)
+    assert (kept / "metrics.json").read_bytes() == before
+
+
+def test_patients_of_a_pretraining_alone_are_found_too(make_study):
+    study = make_study()
+    key = "ab" * 32
+    manifest = Manifest("simclr", "pretraining", seen_in(study).conceal(key)).to_json()
+    described = {"members": [{"kind": "network", "manifest": manifest}]}
+    patients = sorted(set(map(str, study.patients)))
+    assert seen_by_weights(described, study, ["raman"]) == (patients, len(study.modalities["raman"]))
+    assert seen_by_weights({"kind": "classical"}, study, ["raman"]) == ([], 0)
+    told = SimpleNamespace(
+        manifest={"training": training_hashes(make_study(seed=5), ["raman"])}, modalities={"raman": {}}
+    )
+    renamed = replace(study, samples=study.samples.assign(patient="new/" + study.samples["patient"]))
+    with pytest.raises(LeakageError, match="networks, pretraining included, have seen 24 measurements"):
+        _refuse_training(told, described, renamed)
+
+
+@pytest.mark.slow
 def test_a_bundle_is_judged_on_other_patients_and_refuses_its_own(tmp_path):
     recipe = {**LOGISTIC, "params": {"C": 0.01}}
     own = write_study(tmp_path / "own.yaml", {"logistic": recipe}, seed=0)
@@ -56,7 +89,14 @@ def test_a_bundle_is_judged_on_other_patients_and_refuses_its_own(tmp_path):
     best = means.loc[means.groupby("patient")["probability"].idxmax()]
     assert found["accuracy"]["estimate"] == pytest.approx((best["class"] == best["label"]).mean())
     assert found["accuracy"]["low"] <= found["accuracy"]["estimate"] <= found["accuracy"]["high"]
+    sets = metrics["recipes"]["logistic"]["tasks"]["grade"]["prediction_sets"]
+    assert sets["n"] == found["n_patients"]
+    assert 1 <= sets["mean_size"] <= 5
     page = (folder / "report.html").read_text()
+    assert "Prediction sets of the bundle" in page
+    assert "on the same folds" not in page
+    again = workflows.evaluate(bundle, other, out=folder)
+    assert json.loads((again / "metrics.json").read_text())["recipes"]["logistic"]["tasks"]["grade"]["patient"] == found
     assert "leakage gap to report" in page
     assert "What a split by sample" not in page
     with pytest.raises(LeakageError, match="simulated-tumour/P001") as refused:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from polydx.recipes.provenance import Concealed, key_of, seen_in
+from polydx.recipes.provenance import NOTHING, Concealed, Manifest, key_of, seen_in
 from polydx.study import Study
 
 
@@ -31,3 +31,26 @@ def copies_of_training(manifest: Mapping[str, Any], study: Study, modalities: Se
         for i, sample in enumerate(study.ids)
         if any(not copies.isdisjoint(hashes[name][study.rows[name][i]]) for name in modalities if name in hashes)
     ]
+
+
+def seen_by_weights(described: Any, study: Study, modalities: Sequence[str]) -> tuple[list[str], int]:
+    """Return which patients, and how many measurements, the networks of a model have seen, pretraining included.
+
+    Args:
+        described: the model of a bundle, as model.json has it.
+        study: what it is to be judged on.
+        modalities: of the study, to compare.
+    """
+    known = NOTHING
+    for manifest in _manifests(described):
+        known = known | Manifest.from_json(manifest).seen
+    patients, copies = known.shared_with(seen_in(study, modalities))
+    return sorted(patients), len(copies)
+
+
+def _manifests(config: Any) -> Iterator[Mapping[str, Any]]:
+    """Yield what the networks in a description tell of the weights they come from."""
+    if isinstance(config, Mapping) and config.get("kind") == "network" and config.get("manifest"):
+        yield config["manifest"]
+    for part in config.values() if isinstance(config, Mapping) else config if isinstance(config, list) else ():
+        yield from _manifests(part)

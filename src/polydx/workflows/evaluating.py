@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from polydx.errors import LeakageError, Problem, counted
+from polydx.errors import ConfigError, LeakageError, Problem, counted
 from polydx.progress import Progress, Silent
 from polydx.study import Study
 from polydx.workflows.preparing import one_variant, resolved
@@ -53,6 +53,8 @@ def evaluate(
     from polydx.bundle import load
     from polydx.bundle.aligned import aligned
     from polydx.datasets.catalogue import build_study
+    from polydx.io.parts import Parts
+    from polydx.recipes.store import MODEL
     from polydx.report.html import write_report
     from polydx.validation.run_folder import EXTERNAL, check_folder, finish_run, read_run, start_run
     from polydx.validation.run_lock import locked
@@ -61,12 +63,13 @@ def evaluate(
     config = one_variant(path, variant)
     told.say(f"reading {config.study.dataset or config.study.samples}")
     whole = build_study(config.study, Path(path).parent, data)
-    _refuse_training(predictor, whole)
+    _refuse_training(predictor, Parts(Path(model)).json(MODEL), whole)
     study, notes = aligned(predictor.model, whole)
     for note in notes:
         told.say(note)
     folder = Path(out) if out is not None else Path("runs") / f"{study.name}-{EXTERNAL}"
     check_folder(folder, study)
+    _keep_cross_validation(folder, study)
     recipe = str(predictor.model.about["recipe"])
     kept = {"bootstrap": config.validation.bootstrap, "seeds": config.validation.seeds[:1]}
     validation = type(config.validation)(**kept)
@@ -77,22 +80,38 @@ def evaluate(
         started = perf_counter()
         predictions = _predictions(predictor, study, recipe)
         seconds = {"fit": 0.0, "predict": perf_counter() - started}
+        sets = _sets(predictor, study)
         told.say("intervals")
         metrics = _metrics(predictor, study, predictions, config.validation, [*study.notes, *notes])
         metrics["recipes"][recipe]["seconds"] = seconds
+        for name, found in sets.items():
+            metrics["recipes"][recipe]["tasks"][name]["prediction_sets"] = found
         finish_run(folder, predictions, _splits(study), pd.DataFrame(), metrics)
         told.say("report")
         write_report(read_run(folder))
     return folder
 
 
-def _refuse_training(predictor: Predictor, study: Study) -> None:
+def _keep_cross_validation(folder: Path, study: Study) -> None:
+    """Refuse to write over the folds and figures of a run of the same study.
+
+    Raises:
+        ConfigError: the folder holds one.
+    """
+    from polydx.io.config_file import read_config
+
+    # an evaluation's config.yaml has no recipes; a run, finished or not, has at least one
+    if (folder / "config.yaml").is_file() and read_config(folder / "config.yaml").recipes:
+        raise ConfigError(f"--out {folder} holds a cross-validation of '{study.name}': choose another folder")
+
+
+def _refuse_training(predictor: Predictor, described: Any, study: Study) -> None:
     """Refuse a study that holds patients or measurements of the training.
 
     Raises:
         LeakageError: naming the patients.
     """
-    from polydx.bundle.training import copies_of_training, trained_on
+    from polydx.bundle.training import copies_of_training, seen_by_weights, trained_on
 
     used = [name for name in predictor.modalities if name in study.modalities] or list(study.modalities)
     patients, copies = trained_on(predictor.manifest, study, used)
@@ -102,6 +121,10 @@ def _refuse_training(predictor: Predictor, study: Study) -> None:
     if copies:
         samples = _named(copies_of_training(predictor.manifest, study, used))
         problems.append(Problem("measurements", f"{copies} were in its training, those of samples {samples}"))
+    before, more = seen_by_weights(described, study, used)
+    if more > copies or set(before) - set(patients):
+        told = f"have seen {counted(more, 'measurement')}, and the patients {_named(before) or '(none by name)'}"
+        problems.append(Problem("weights", f"those of its networks, pretraining included, {told}"))
     if problems:
         raise LeakageError(
             f"study '{study.name}' is no external validation of this model: leave out whom it was trained on, or, "
@@ -122,6 +145,18 @@ def _predictions(predictor: Predictor, study: Study, recipe: str) -> pd.DataFram
         study, fitted.predict_proba(study), recipe=recipe, seed=0, fold=0, thresholds=fitted.thresholds,
         modalities=list(study.modalities),
     )  # fmt: skip
+
+
+def _sets(predictor: Predictor, study: Study) -> dict[str, Any]:
+    """Return how the bundle's prediction sets did, for patients; nothing for a bundle without them."""
+    from polydx.bundle.answers import by_patient, named_patients
+    from polydx.bundle.batch import Batch
+    from polydx.validation.coverage import coverages
+
+    origin = pd.DataFrame({"sample": study.ids}, dtype=object)
+    answers = predictor.answer(Batch(origin, study.modalities, study.rows))
+    answers = named_patients(answers, study.patients.tolist())
+    return coverages(by_patient(predictor.model, answers), study, "patient")
 
 
 def _splits(study: Study) -> pd.DataFrame:

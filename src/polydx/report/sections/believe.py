@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from polydx.errors import counted
-from polydx.report.blocks import Block, Details, Heading, Notice, Section, Table, Text
+from polydx.report.blocks import Block, Cell, Details, Heading, Notice, Section, Table, Text
 from polydx.report.figures.intervals import leakage_gap
 from polydx.report.sections.calibrated import calibration_blocks
 from polydx.report.sections.common import picture
@@ -30,7 +30,7 @@ def can_i_believe_it(view: View) -> Section:
             )
         )
     if external(view):
-        blocks += [Heading("Patients of another centre"), *_external(view), *_undefined(view)]
+        blocks += [Heading("Patients of another centre"), *_external(view), *_sets(view), *_undefined(view)]
     else:
         blocks += [Heading("Split by patient"), *_split(view)]
         blocks += [Heading("What a split by sample would have claimed"), *_gap(view)]
@@ -55,6 +55,24 @@ def _external(view: View) -> list[Block]:
         )
     ]
     return blocks + [Notice("note", str(note)) for note in view.run.metrics.get("notes", [])]
+
+
+def _sets(view: View) -> list[Block]:
+    """Return how often the bundle's prediction sets held the truth, and how large they were."""
+    rows: list[list[str | Cell]] = []
+    for recipe in view.metrics.values():
+        for task, levels in recipe["tasks"].items():
+            found = levels.get("prediction_sets")
+            if found:
+                held = Cell(number(found["coverage"]["estimate"]), interval(found["coverage"]))
+                by_class = [f"{c} {number(own['coverage']['estimate'], 2)} of {own['n']}"
+                            for c, own in found["per_class"].items()]  # fmt: skip
+                rows.append([task, str(found["n"]), held, number(found["mean_size"], 2), "; ".join(by_class)])
+    if not rows:
+        return []
+    caption = "Prediction sets of the bundle, meant to hold the truth in 90 % of patients: how many do, and their size."
+    head = ["task", "patients", "coverage (95 % interval)", "mean classes a set", "coverage by class"]
+    return [Heading("Prediction sets"), Table(caption, head, rows, numbers=9)]
 
 
 def patients_on_both_sides(splits: pd.DataFrame) -> int:

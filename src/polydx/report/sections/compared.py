@@ -21,6 +21,7 @@ from polydx.report.words import (
     p_value,
     seeds_phrase,
 )
+from polydx.validation.run_folder import EXTERNAL
 
 SHOWN = ("auroc", "accuracy", "balanced_accuracy")
 ALPHA = 0.05
@@ -28,6 +29,9 @@ ALPHA = 0.05
 
 def compared_with_what(view: View) -> Section:
     """Return the figures of all recipes side by side, the table of comparisons and what they say in words."""
+    if view.run.metrics.get("split") == EXTERNAL:
+        only = Text("An external validation judges one finished model: there is no other recipe to compare it with.")
+        return Section("compared", "Compared with what?", [only])
     blocks: list[Block] = []
     if len(view.metrics) == 1:
         blocks.append(
