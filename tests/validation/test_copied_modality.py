@@ -16,6 +16,7 @@ from polydx.study import Images, RowIndex, Spectra
 from polydx.validation.checks import check_study
 from polydx.validation.checks.copied_modality import copied_modalities
 from polydx.validation.checks.coverage import coverage
+from polydx.validation.scenarios import lacking
 
 
 def pictures(folder: Path, n: int, copied: dict[str, list[int]]) -> dict[str, Images]:
@@ -63,7 +64,7 @@ def test_spectra_of_one_sample_in_two_modalities_are_found(make_study):
 def test_samples_without_a_modality_are_named(make_study):
     study = make_study()
     assert coverage(study) == []
-    (finding,) = coverage(study.lacking({"raman": np.arange(24) < 7}))
+    (finding,) = coverage(lacking(study, {"raman": np.arange(24) < 7}))
     assert finding.severity == "note"
     assert finding.message.startswith("17 of 24 samples have it; 7 samples without: 'p0/s0'")
     assert finding.message.endswith("and 2 more")
