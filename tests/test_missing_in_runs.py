@@ -3,8 +3,15 @@
 import pytest
 
 from polydx import workflows
+from polydx.bundle import load
 from polydx.validation.run_folder import read_run
 
+FEW = """
+study: {dataset: simulated-multimodal, options: {patients: 24, missing: {clinical: 0.95}}}
+recipes:
+  fused: {kind: classical, model: logistic_regression, preprocessing: {raman: [snv, standardise], clinical: [impute, one_hot, standardise]}}
+validation: {folds: 2}
+"""
 YAML = """
 study: {dataset: simulated-multimodal, options: {patients: 24, missing: {clinical: 0.3}}}
 recipes:
@@ -54,3 +61,16 @@ def test_training_leaves_out_samples_without_the_recipes_modalities_and_says_so(
     workflows.train(tmp_path / "study.yaml", recipe="clinical-only", out=tmp_path / "model", progress=told)
     (left,) = [line for line in told.lines if line.startswith("left out: ")]
     assert left.endswith(" samples with none of clinical")
+
+
+@pytest.mark.slow
+def test_a_model_is_not_lost_where_inner_folds_are_too_small_for_prediction_sets(tmp_path):
+    (tmp_path / "study.yaml").write_text(
+        FEW
+    )  # one patient has a clinical row: four inner folds have none to learn from
+    told = Told()
+    path = workflows.train(tmp_path / "study.yaml", recipe="fused", out=tmp_path / "model.zip", progress=told)
+    assert any(line.startswith("no prediction sets: an inner fold cannot be fitted") for line in told.lines)
+    predictor = load(path)
+    assert predictor.model.sets is None
+    assert "No prediction sets" in predictor.card

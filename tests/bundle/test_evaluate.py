@@ -44,6 +44,17 @@ def write_study(path, recipes=None, **options):
     return path
 
 
+def test_a_row_without_any_value_the_model_takes_is_no_measurement(with_table, tmp_path):
+    exported(with_table, {"kind": "classical", "model": "logistic_regression"}, tmp_path / "m.zip")
+    model = load(tmp_path / "m.zip").model
+    frame = with_table.modalities["clinical"].frame.copy()
+    frame.loc[3, ["age", "sex"]] = [np.nan, None]
+    empty = replace(with_table, modalities={**with_table.modalities, "clinical": Table(frame)})
+    study, _ = aligned(model, empty)
+    assert np.flatnonzero(~study.present("clinical")).tolist() == [3]
+    assert study.present("raman").all()
+
+
 @pytest.mark.slow
 def test_a_cross_validation_in_the_folder_is_not_written_over(make_study, tmp_path):
     other = write_study(tmp_path / "other.yaml", {"logistic": LOGISTIC}, seed=1, name="elsewhere")

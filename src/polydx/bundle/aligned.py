@@ -15,7 +15,7 @@ from polydx.errors import AxisError, Problem, StudyError, counted
 from polydx.modalities import HeldImages
 from polydx.recipes.store import Modality as About
 from polydx.recipes.store import Model
-from polydx.study import UNLABELLED, Images, Modality, Spectra, Study, Table
+from polydx.study import UNLABELLED, Images, Modality, RowIndex, Spectra, Study, Table
 
 
 def aligned(model: Model, study: Study) -> tuple[Study, list[str]]:
@@ -45,7 +45,7 @@ def aligned(model: Model, study: Study) -> tuple[Study, list[str]]:
     fitting = replace(
         study,
         modalities=modalities,
-        rows={name: study.rows[name] for name in modalities},
+        rows={name: _rows(modalities[name], study.rows[name]) for name in modalities},
         tasks={name: model.tasks[name] for name in labels},
         labels=pd.DataFrame(labels, index=study.labels.index),
         quality=None,
@@ -137,6 +137,14 @@ def _table(table: Table, name: str, about: About, notes: list[str]) -> Table:
     rows = [Values.checked(name, about.columns, row, told) for row in kept.to_dict("records")]
     notes += dict.fromkeys(told)
     return table_of(about.columns, rows)
+
+
+def _rows(modality: Modality, index: RowIndex) -> RowIndex:
+    """Return the index without rows of a table that hold nothing the model takes: no value is no measurement."""
+    if not isinstance(modality, Table):
+        return index
+    told = np.asarray(modality.frame.notna().to_numpy().any(axis=1), dtype=np.bool_)
+    return index if told.all() else RowIndex.from_lists([index[i][told[index[i]]] for i in range(len(index))])
 
 
 def _codes(model: Model, study: Study, name: str) -> NDArray[np.int64]:

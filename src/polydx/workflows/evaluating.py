@@ -47,7 +47,7 @@ def evaluate(
 
     Raises:
         BundleError: no bundle, or a broken one.
-        StudyError: the model cannot answer for this study; everything is listed.
+        StudyError: the model cannot answer for this study, or it does not hold together; everything is listed.
         LeakageError: patients or measurements of the training are in the study.
     """
     from polydx.bundle import load
@@ -56,6 +56,7 @@ def evaluate(
     from polydx.io.parts import Parts
     from polydx.recipes.store import MODEL
     from polydx.report.html import write_report
+    from polydx.validation.checks import check_study, findings_json, refuse
     from polydx.validation.run_folder import EXTERNAL, check_folder, finish_run, read_run, start_run
     from polydx.validation.run_lock import locked
 
@@ -67,6 +68,7 @@ def evaluate(
     study, notes = aligned(predictor.model, whole)
     for note in notes:
         told.say(note)
+    refuse(findings := check_study(study))
     folder = Path(out) if out is not None else Path("runs") / f"{study.name}-{EXTERNAL}"
     check_folder(folder, study)
     _keep_cross_validation(folder, study)
@@ -75,7 +77,7 @@ def evaluate(
     validation = type(config.validation)(**kept)
     config = resolved(config, Path(path).parent).model_copy(update={"recipes": {}, "validation": validation})
     with locked(folder):
-        start_run(folder, config, study, [])
+        start_run(folder, config, study, findings_json(findings))
         told.say(f"predicting {counted(len(study), 'sample')} of {counted(len(study.patient_codes[1]), 'patient')}")
         started = perf_counter()
         predictions = _predictions(predictor, study, recipe)

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from polydx import __version__
 from polydx.datasets.catalogue import build_study
-from polydx.errors import ConfigError, counted
+from polydx.errors import ConfigError, StudyError, counted
 from polydx.io.config_file import read_config
 from polydx.progress import Progress, Silent
+from polydx.study import Study
 from polydx.workflows.preparing import narrowed, prepare
+
+if TYPE_CHECKING:
+    from polydx.recipes.conformal import ConformalScores
+    from polydx.recipes.protocol import Recipe
 
 
 def train(
@@ -53,7 +58,6 @@ def train(
     from polydx.bundle.figures import figures_for
     from polydx.io.atomic import check_writable
     from polydx.recipes.build import build_recipes
-    from polydx.recipes.conformal_fit import fit_scores
     from polydx.recipes.protocol import stream_seed
     from polydx.validation.checks import refuse
 
@@ -78,15 +82,25 @@ def train(
         "samples": len(study), "patients": len(study.patient_codes[1]),
     }  # fmt: skip
     validation = figures_for(run, prepared.config, study.name, recipe)
-    if sets:
-        progress.say("fitting five inner folds more, for prediction sets (`--no-sets` leaves them out)")
-    scores = fit_scores(built, study, own) if sets else None
+    scores = _scores(built, study, own, progress) if sets else None
     progress.say("exporting, and comparing with the recipe on every training sample")
     export_bundle(
         target, fitted, built, study, about,
         validation=validation, include_training_data=include_training_data, sets=scores,
     )  # fmt: skip
     return target
+
+
+def _scores(recipe: Recipe, study: Study, seed: int, progress: Progress) -> ConformalScores | None:
+    """Return what prediction sets are made of; None, which is told, where an inner fold is too small for a fit."""
+    from polydx.recipes.conformal_fit import fit_scores
+
+    progress.say("fitting five inner folds more, for prediction sets (`--no-sets` leaves them out)")
+    try:
+        return fit_scores(recipe, study, seed)
+    except StudyError as error:
+        progress.say(f"no prediction sets: an inner fold cannot be fitted ({error.message})")
+        return None
 
 
 def pretrain(
