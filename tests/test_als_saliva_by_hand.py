@@ -60,6 +60,7 @@ def test_logistic_equals_a_plain_script_in_every_probability(data, studies):
         assert abs(value - probability) < 1e-4
 
 
+@pytest.mark.slow
 def test_the_study_holds_what_its_source_says(data):
     study = polydx.load_study("als-saliva", data)
     described = study.describe()

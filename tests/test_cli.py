@@ -307,6 +307,7 @@ def test_bad_usage_ends_with_two_and_help_shows_an_example():
         assert f"Example: polydx {verb}" in " ".join(done.stdout.split())
 
 
+@pytest.mark.slow
 def test_a_folder_that_is_no_run_or_no_model_is_refused(tmp_path):
     done = polydx("report", tmp_path)
     assert (done.returncode, "holds no run" in done.stderr) == (1, True)
@@ -314,6 +315,7 @@ def test_a_folder_that_is_no_run_or_no_model_is_refused(tmp_path):
     assert (done.returncode, "is no bundle" in done.stderr) == (1, True)
 
 
+@pytest.mark.slow
 def test_help_and_import_load_nothing_heavy():
     code = (
         "import sys, polydx, polydx.cli, polydx.config, polydx.study, polydx.errors\n"
@@ -407,6 +409,7 @@ def test_a_wide_table_beside_the_samples_is_found_again_from_the_run_folder(tmp_
     assert config.study.modalities["raman"].file == (tmp_path / "wide.csv").resolve()
 
 
+@pytest.mark.slow
 def test_two_runs_are_needed_to_compare(tmp_path):
     done = polydx("compare", tmp_path)
     assert (done.returncode, "give two run folders or more" in done.stderr) == (1, True)

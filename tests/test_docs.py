@@ -143,6 +143,7 @@ def test_every_step_over_tables_is_documented_with_its_parameters():
             assert_documented(rows_below(body, 0), expected, name)
 
 
+@pytest.mark.slow
 def test_the_sizes_of_the_backbones_are_what_they_are():
     from polydx.models.backbones import BACKBONES, build_backbone
     from polydx.models.summary import summarise
@@ -305,6 +306,7 @@ def test_yaml_snippets_are_read_and_their_recipes_can_be_built(text, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["python.md", "your-own-data.md"])
+@pytest.mark.slow
 def test_python_snippets_run(name, tmp_path, capsys):
     here = Path.cwd()
     os.chdir(tmp_path)

@@ -85,6 +85,7 @@ def test_grey_images_of_any_size_and_levels_are_taken(name):
 
 
 @pytest.mark.parametrize("name", IMAGE_AUGMENTATIONS)
+@pytest.mark.slow
 def test_normalised_images_are_changed_as_plain_ones_are(images, name):
     """Colours count from black to white, wherever a normalisation has put them."""
     mean, sd = torch.tensor([0.3, 0.5, 0.6]).reshape(3, 1, 1), torch.tensor([0.2, 0.1, 0.4]).reshape(3, 1, 1)

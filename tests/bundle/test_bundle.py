@@ -60,6 +60,7 @@ def mixed(make_study):
     )
 
 
+@pytest.mark.slow
 def test_a_bundle_predicts_without_torch_and_scikit_learn(make_study, tmp_path):
     exported(make_study(), LOGISTIC, tmp_path / "m.zip")
     code = (
@@ -73,6 +74,7 @@ def test_a_bundle_predicts_without_torch_and_scikit_learn(make_study, tmp_path):
     assert (done.returncode, done.stdout.strip()) == (0, "1"), done.stderr
 
 
+@pytest.mark.slow
 def test_a_network_of_bags_and_a_table_answers_as_the_recipe_does_and_without_torch(mixed, tmp_path):
     fitted = exported(mixed, FUSION, tmp_path / "m.zip")
     exported(mixed, FUSION, tmp_path / "again.zip")
@@ -193,6 +195,7 @@ RECIPES = {
 
 
 @pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.slow
 def test_no_part_of_a_bundle_names_a_patient_or_a_sample(make_study, tmp_path, name):
     study = make_study()
     samples = study.samples.assign(patient=[f"tiny/who-{p[-2:]}" for p in study.patients])
@@ -208,6 +211,7 @@ def test_no_part_of_a_bundle_names_a_patient_or_a_sample(make_study, tmp_path, n
         assert not [one for one in hashes if one.encode() in content], part
 
 
+@pytest.mark.slow
 def test_nobody_is_tested_on_the_weights_of_a_bundle_that_has_seen_them(make_study, tmp_path):
     study, stranger = make_study(patients=8), make_study(patients=8, seed=5)
     stranger = replace(stranger, samples=stranger.samples.assign(patient="other/" + stranger.samples["patient"]))

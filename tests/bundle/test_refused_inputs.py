@@ -80,6 +80,7 @@ def test_an_array_that_is_no_image_is_refused(wrong):
         images_of(wrong, None, "scan")
 
 
+@pytest.mark.slow
 def test_graphs_give_no_other_stage_and_cannot_be_stored_again(make_study, tmp_path):
     study = make_study()
     exported(study, NETWORK, tmp_path / "m.zip")

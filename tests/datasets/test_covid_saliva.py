@@ -113,6 +113,7 @@ def test_the_real_files_are_read_as_they_are(data, tmp_path):
     np.testing.assert_allclose(mine[3], np.interp(raman.axis, axis, values[3]), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_whole_study_has_its_published_size(data):
     study = load_covid_saliva(data / "covid-saliva")
     described = study.describe()

@@ -206,6 +206,7 @@ def test_a_copy_is_of_another_modality_of_its_kind(tmp_path, original):
         own_scans(tmp_path, copy_of=original)
 
 
+@pytest.mark.slow
 def test_the_real_ultrasound_sheet_reads_the_same_as_a_users_own(data, tmp_path):
     table = pd.read_csv(data / "breast-us" / "manifest.csv", dtype=str)
     table = table[table["Classification"] != "normal"].iloc[::-1]
@@ -224,6 +225,7 @@ def test_the_real_ultrasound_sheet_reads_the_same_as_a_users_own(data, tmp_path)
     assert mine.modalities["clinical"].units == {"Age": "years"}
 
 
+@pytest.mark.slow
 def test_the_real_copies_of_flair_are_those_that_the_source_flags(data):
     images = {s: {"kind": "images", "column": f"image_{s}"} for s in ("flair", "pre", "post")}
     for name in ("pre", "post"):

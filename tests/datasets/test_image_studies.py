@@ -220,6 +220,7 @@ def test_the_real_smears_are_counted_as_described(data):
     assert len(set(study.patients)) == 133
 
 
+@pytest.mark.slow
 def test_every_leaking_column_of_the_real_ultrasound_is_named(data):
     config = StudyConfig(dataset="breast-us", options={"leaking": LEAKING})
     study = build_study(config, Path(), data)

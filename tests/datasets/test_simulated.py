@@ -181,17 +181,20 @@ def test_patient_sd_zero_leaves_no_patient_effect():
     assert 0.5 < np.median(ratio) < 1.7
 
 
+@pytest.mark.slow
 def test_effect_default_can_be_learnt_and_is_far_from_perfect():
     study = simulate_cohort()
     for task in study.tasks:
         assert 0.68 < macro_auroc(study, task) < 0.95, task
 
 
+@pytest.mark.slow
 def test_effect_zero_leaves_nothing_to_learn():
     cohorts = [simulate_two_class(40, 4, seed=s, points=351, effect=0.0) for s in range(6)]
     assert abs(np.mean([macro_auroc(study, "disease") for study in cohorts]) - 0.5) < 0.12
 
 
+@pytest.mark.slow
 def test_two_classes_can_be_told_apart_and_a_stronger_effect_helps():
     weak, strong = (
         np.mean([macro_auroc(simulate_two_class(seed=s, points=351, effect=e), "disease") for s in range(3)])

@@ -78,6 +78,7 @@ def test_a_cohort_has_the_documented_shape(usual):
     assert np.bincount(usual.label_codes("grade")).tolist() == [67, 67, 66]
 
 
+@pytest.mark.slow
 def test_every_latent_value_can_be_read_off_its_own_modality_and_off_no_other(usual):
     latent, seen = draw_latents(200), {"raman": derivatives(usual), "image": pixels(usual)}
     found = {
@@ -232,6 +233,7 @@ def test_an_argument_out_of_range_is_refused_by_name(arguments, where, found):
     assert [problem.where for problem in caught.value.problems] == [where]
 
 
+@pytest.mark.slow
 def test_the_documented_ceilings_are_those_of_the_latent_values():
     page = (Path(__file__).parents[2] / "docs" / "simulated-cohort.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| ([a-z ,]+) \| (0\.\d\d) \| (0\.\d\d) \| (0\.\d\d) \|$", page, flags=re.MULTILINE)

@@ -15,6 +15,7 @@ def scored(fitted, code):
     return lambda x: class_score(fitted.network({"raman": x})["disease"], code)
 
 
+@pytest.mark.slow
 def test_integrated_gradients_are_captum_s_and_add_up_to_what_the_score_gains(subject):
     own = subject("cnn")
     (target,) = targets(own.test, "disease")

@@ -51,6 +51,7 @@ def explained(study, config, options):
 
 
 @pytest.mark.parametrize(("config", "method"), [(NETWORK, "grad_cam"), (NETWORK, "occlusion"), (FOREST, "occlusion")])
+@pytest.mark.slow
 def test_maps_of_images_lie_on_the_spot_that_tells_the_classes_apart(study, config, method, tmp_path):
     found = explained(study, config, Options(method, stage="stage1" if method == "grad_cam" else None))
     assert found.tables["examples"]["sample"].tolist() == ["s17", "s19", "s21", "s23"]

@@ -13,6 +13,7 @@ METHODS = {"occlusion": occlusion(), "integrated_gradients": integrated_gradient
 @pytest.mark.parametrize(
     ("recipe", "method"), [("logistic", "occlusion"), *(("cnn", name) for name in METHODS)], ids=lambda x: x
 )
+@pytest.mark.slow
 def test_every_method_points_at_the_bands_that_carry_the_task(subject, recipe, method):
     own = subject(recipe)
     (mapped,) = explain_spectra([own], METHODS[method], "raman", targets(own.test, "disease"))

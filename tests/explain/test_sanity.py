@@ -37,6 +37,7 @@ def test_a_method_that_ignores_the_model_is_found_out(subject):
         assert found.structure == pytest.approx(1)
 
 
+@pytest.mark.slow
 def test_a_classical_recipe_is_fitted_again_to_labels_dealt_out_anew(subject):
     own = subject("logistic")
     target = targets(own.test, "disease")[0]

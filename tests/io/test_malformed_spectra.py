@@ -369,6 +369,7 @@ def test_all_problems_of_a_file_come_in_one_error(tmp_path):
     cut=st.integers(0, 4),
     junk=st.binary(max_size=4) | st.sampled_from([b"nan", b",", b".", b"-", b"e", b"\n", b'"', b";", b"\t", b"\xa0"]),
 )
+@pytest.mark.slow
 def test_damage_gives_numbers_or_one_of_our_errors(tmp_path, good, at, cut, junk):
     path = tmp_path / "damaged.txt"
     content = good.encode()
@@ -380,6 +381,7 @@ def test_damage_gives_numbers_or_one_of_our_errors(tmp_path, good, at, cut, junk
         assert len(axis) == values.shape[1] >= 8
 
 
+@pytest.mark.slow
 def test_many_bad_lines_take_no_longer_than_many_good_ones(tmp_path):
     path = tmp_path / "bad.txt"
     path.write_text("\n".join(f"{i}\t{'x' if i % 2 else 1}" for i in range(50_000)))

@@ -237,6 +237,7 @@ def test_a_frame_that_declares_too_much_is_refused_first(path, ct):
         read_image(path)
 
 
+@pytest.mark.slow
 def test_a_deflated_file_is_read_and_a_deflated_bomb_refused(path, ct):
     dicom(path, ct, UID("1.2.840.10008.1.2.1.99"))
     assert np.array_equal(read_image(path), ct)

@@ -88,6 +88,7 @@ def test_every_odd_file_that_cannot_be_read_is_refused_by_name(odd):
             read_image(path)
 
 
+@pytest.mark.slow
 def test_pictures_are_read_as_pillow_reads_them(odd):
     for path in files(odd, "pillow", 65):
         assert count_frames(path) == FRAMES.get(path.name, 1), path.name
@@ -183,6 +184,7 @@ print(read, refused)
 """
 
 
+@pytest.mark.slow
 def test_no_odd_file_takes_a_gigabyte_or_a_minute(odd):
     done = subprocess.run(
         [sys.executable, "-c", LIMITED, str(odd)], capture_output=True, text=True, timeout=300, check=True

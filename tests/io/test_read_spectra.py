@@ -24,6 +24,7 @@ def real(name: str) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_every_als_saliva_file_reads_like_numpy_and_quickly():
     files = sorted(real("als-saliva").glob("*/*.txt"))
     assert len(files) == 591
@@ -98,6 +99,7 @@ HEADERS = {
     columns=st.integers(1, 4),
     data=st.data(),
 )
+@pytest.mark.slow
 def test_the_same_numbers_read_the_same_however_written(
     tmp_path, delimiter, comma, falling, header, encoding, end, tail, columns, data
 ):
@@ -245,6 +247,7 @@ def test_constant_and_saturated_spectra_are_data(tmp_path):
     assert set(read_spectra(path)[0][0]) == {64500.0}
 
 
+@pytest.mark.slow
 def test_a_million_columns_do_not_hang(tmp_path):
     axis = np.arange(1_000_000)
     path = write(tmp_path, "id," + ",".join(map(str, axis)) + "\na," + ",".join(map(str, axis % 7)), "w.csv")

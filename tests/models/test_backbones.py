@@ -89,6 +89,7 @@ def assembled(name, neck):
 
 
 @pytest.mark.parametrize(("name", "neck"), PAIRS)
+@pytest.mark.slow
 def test_gradients_reach_every_parameter(name, neck):
     network = assembled(name, neck)
     with seeded(2):
@@ -102,6 +103,7 @@ def test_gradients_reach_every_parameter(name, neck):
 
 
 @pytest.mark.parametrize(("name", "neck"), PAIRS)
+@pytest.mark.slow
 def test_a_fit_moves_every_free_parameter_and_nothing_of_a_frozen_stage(name, neck):
     """Nine rows in batches of four leave one over; the second task has labels in the first batch alone."""
     network = assembled(name, neck)

@@ -65,6 +65,7 @@ def test_published_weights_load_and_give_the_published_maps(case):
 
 
 @pytest.mark.parametrize("case", ["resnet18", "vgg11", "densenet121", "efficientnet_b0", "vit"])
+@pytest.mark.slow
 def test_a_grey_network_sees_what_a_grey_image_in_three_channels_shows(case):
     network = theirs(case)
     state = with_own_statistics(network)
@@ -88,6 +89,7 @@ def test_a_grey_network_sees_what_a_grey_image_in_three_channels_shows(case):
         ("vit", r"\.mlp\.([03])\.", lambda m: f".mlp.linear_{1 if m[1] == '0' else 2}."),
     ],
 )
+@pytest.mark.slow
 def test_older_names_load_as_well(case, pattern, older):
     state = with_own_statistics(theirs(case))
     old = {re.sub(pattern, older, key): value for key, value in state.items()}
@@ -99,6 +101,7 @@ def test_older_names_load_as_well(case, pattern, older):
 
 
 @pytest.mark.parametrize("case", ["resnet18", "vgg11_bn", "densenet121"])
+@pytest.mark.slow
 def test_weights_of_the_plain_network_load_behind_which_a_squeeze_stays_new(case):
     state = with_own_statistics(theirs(case))
     plain, squeezed = ours(case), ours(case, squeeze=16)
@@ -150,6 +153,7 @@ def test_positions_learned_for_another_size_are_refused():
         ("vit", {"width": 1024, "layers": 24, "heads": 16}, 304_326_632, 1_025_000, None),
     ],
 )
+@pytest.mark.slow
 def test_networks_are_as_large_as_published(name, options, parameters, classifier, giga):
     with torch.device("meta"):
         found = summarise(build_backbone(name, 2, 3, **options), (3, 224, 224))

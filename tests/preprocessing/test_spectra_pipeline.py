@@ -161,6 +161,7 @@ def test_a_broken_state_is_refused(spectra):
         SpectraPipeline.from_state(config | {"steps": steps}, arrays)
 
 
+@pytest.mark.slow
 def test_a_stored_pipeline_runs_without_scikit_learn(spectra, tmp_path):
     steps = [("arpls", {"lam": 1e3}), ("savitzky_golay", {}), "snv", "standardise", ("pca", {"components": 3})]
     fitted = build_pipeline(steps, AXIS).fit(spectra)

@@ -143,6 +143,7 @@ def test_the_perceptron_learns_from_all_where_no_patient_can_be_spared(rng, pati
     np.testing.assert_array_equal(model.predict_proba(x).argmax(axis=1), np.repeat([0, 1], 4))
 
 
+@pytest.mark.slow
 def test_torch_is_not_loaded_until_a_perceptron_is_fitted():
     import subprocess
     import sys

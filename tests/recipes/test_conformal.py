@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from polydx.config import OperatingPoint
 from polydx.datasets.simulated import simulate_two_class
@@ -86,6 +87,7 @@ def test_a_patient_counts_once_a_class_whatever_the_number_of_samples():
     np.testing.assert_allclose(found["b"], [0.2])
 
 
+@pytest.mark.slow
 def test_scores_are_of_fits_that_did_not_see_the_patient_and_repeat():
     study = simulate_two_class(patients=24, spectra_per_patient=2, points=64, effect=0.0)
     recipe = build_recipes({"forest": {"kind": "classical", "model": "random_forest", "params": {"n_estimators": 30}}}, study)["forest"]  # fmt: skip

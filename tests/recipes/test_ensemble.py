@@ -171,6 +171,7 @@ def test_a_saved_ensemble_predicts_as_the_fitted_one(make_study, tmp_path, recip
 
 
 @pytest.mark.parametrize("method", ["average", "stacking"])
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_ensemble(make_study, method):
     study = make_study()
     recipes = {"a": LOGISTIC, "trees": FOREST}

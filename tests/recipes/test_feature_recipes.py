@@ -61,6 +61,7 @@ def test_it_is_the_model_on_the_standardised_features_of_the_network(make_study)
 
 @pytest.mark.parametrize("model", ["svm", "random_forest"])
 @pytest.mark.parametrize("pool", ["average", "flat"])
+@pytest.mark.slow
 def test_models_and_pools_can_be_changed_and_saved(make_study, tmp_path, model, pool):
     study = make_study()
     params = {"n_estimators": 3} if model == "random_forest" else {}
@@ -76,6 +77,7 @@ def test_models_and_pools_can_be_changed_and_saved(make_study, tmp_path, model, 
 
 
 @pytest.mark.parametrize("model", ["svm", "pls_da"])
+@pytest.mark.slow
 def test_decisions_are_calibrated_on_patients_that_the_network_did_not_see(make_study, model):
     """On noise, a network separates its own training patients; who calibrates on those is certain of everything."""
     study, others = make_study(patients=30, effect=0.0), make_study(patients=30, effect=0.0, seed=1)
@@ -89,6 +91,7 @@ def test_decisions_are_calibrated_on_patients_that_the_network_did_not_see(make_
     assert loss < 0.78
 
 
+@pytest.mark.slow
 def test_every_calibrating_fit_is_of_network_and_model_without_the_patients_it_is_asked_about(make_study, monkeypatch):
     study = make_study(patients=10)
     own, taught, asked = build(study, model="svm"), [], []
@@ -113,6 +116,7 @@ def test_too_few_patients_to_calibrate_are_noted(make_study, patients, each):
     assert np.isfinite(fitted.predict_proba(study)["disease"]).all()
 
 
+@pytest.mark.slow
 def test_a_network_pretrained_on_the_rows_is_pretrained_again_for_calibration(make_study, monkeypatch):
     study = make_study(patients=10)
     section = {"method": "simclr", "epochs": 1, "projection": [8, 8]}
@@ -131,6 +135,7 @@ def study_of(fitted, study):
     return fitted.on_features(study)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes(make_study):
     study = make_study()
     own = build(study, cut={"copies": 2})
@@ -171,6 +176,7 @@ def test_a_network_that_is_not_trained_keeps_the_weights_it_starts_from(make_stu
         build(study, cut={"train": False})
 
 
+@pytest.mark.slow
 def test_a_fold_gives_what_a_plain_loop_gives(make_study):
     study = make_study(patients=6)
     table = cross_validate(study, {"net": NETWORK, "tree": TREE}, folds=2).predictions
@@ -196,6 +202,7 @@ def test_a_bag_gives_the_mean_of_its_features(make_study):
     assert fitted.predict_proba(bags)["disease"].shape == (8, 2)
 
 
+@pytest.mark.slow
 def test_features_stand_as_a_member_of_an_ensemble_and_with_an_operating_point(make_study):
     study = make_study()
     own = {

@@ -48,6 +48,7 @@ def fused(study: Study, **changes: Any) -> Any:
 
 
 @pytest.mark.parametrize("model", ["logistic_regression", "svm"])
+@pytest.mark.slow
 def test_it_learns_from_features_and_columns_and_answers_from_any_part_of_them(make, model):
     study = make()
     recipe = fused(study, model=model)

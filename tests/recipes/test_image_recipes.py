@@ -90,6 +90,7 @@ EVERY = {"network": NETWORK, "classical": FOREST, "features": FEATURES}
 
 
 @pytest.mark.parametrize("kind", EVERY)
+@pytest.mark.slow
 def test_a_stored_model_answers_for_image_files_as_the_fit_does_for_the_study(make_images, tmp_path, kind):
     study = make_images()
     recipe = built(study, EVERY[kind])
@@ -113,6 +114,7 @@ def test_colours_are_learned_from_histograms_for_patients_not_seen(make_images):
         assert (found[task].argmax(axis=1) == codes)[codes >= 0].mean() > 0.9
 
 
+@pytest.mark.slow
 def test_a_network_learns_from_images_for_patients_not_seen(make_images):
     train, test = make_images(patients=18), make_images(seed=1)
     config = NETWORK | {"heads": {}, "training": NETWORK["training"] | {"epochs": 15}}
@@ -153,6 +155,7 @@ def test_simclr_inside_the_fold_pretrains_on_images(make_images):
     assert not np.array_equal(fitted.predict_proba(study)["malignancy"], plain.predict_proba(study)["malignancy"])
 
 
+@pytest.mark.slow
 def test_images_and_spectra_meet_in_one_network(make_images, rng, tmp_path):
     study = make_images()
     spectra = Spectra(rng.normal(10, 1, (len(study), 40)).astype(np.float32), np.linspace(600.0, 1600.0, 40))

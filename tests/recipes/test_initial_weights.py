@@ -129,6 +129,7 @@ def test_a_backbone_is_taken_over_and_the_head_is_new(make_study, tmp_path):
     assert kept.predict_proba(source)["disease"].tobytes() == first.predict_proba(source)["disease"].tobytes()
 
 
+@pytest.mark.slow
 def test_a_model_folder_and_a_run_folder_serve_as_well(make_study, tmp_path):
     source, study = of_others(make_study), make_study()
     own = recipe(source)

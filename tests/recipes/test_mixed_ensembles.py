@@ -37,6 +37,7 @@ def members(study: Study) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("method", ["average", "stacking"])
+@pytest.mark.slow
 def test_it_answers_from_any_part_alike_alone_and_among_others_and_after_storage(make, method):
     study = make()
     fit = late(study, method).fit(study, 0)
@@ -63,6 +64,7 @@ def test_the_average_is_of_the_members_that_can_answer(make):
         np.testing.assert_allclose(told[position], expected, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_stacking_sees_the_mean_and_an_indicator_where_a_member_cannot_answer(make):
     study = make()
     fit = late(study, "stacking").fit(study, 0)
@@ -100,6 +102,7 @@ def test_a_sample_that_no_member_can_answer_for_is_refused(make):
     [("stacking", {"rule": "youden"}), ("average", {"rule": "sensitivity", "target": 0.9})],
     ids=["stacking", "average"],
 )
+@pytest.mark.slow
 def test_an_operating_point_is_chosen_with_gaps(make, method, point):
     study = make()
     fit = late(study, method, operating_point=point).fit(study, 0)
@@ -108,6 +111,7 @@ def test_an_operating_point_is_chosen_with_gaps(make, method, point):
 
 
 @pytest.mark.parametrize("model", ["logistic_regression", "svm"])
+@pytest.mark.slow
 def test_classical_models_have_an_operating_point_and_calibration_with_gaps(make, model):
     study = make()
     config = {"kind": "classical", "model": model, "preprocessing": STEPS, "operating_point": {"rule": "youden"}}

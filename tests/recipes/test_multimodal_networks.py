@@ -220,6 +220,7 @@ def test_the_weights_of_the_modalities_are_told_for_what_a_sample_has(make, fusi
     np.testing.assert_array_equal(np.isnan(told), np.column_stack([~study.present(name) for name in weights]))
 
 
+@pytest.mark.slow
 def test_tensorboard_holds_losses_metrics_shares_and_probes(make, tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

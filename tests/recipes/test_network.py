@@ -34,6 +34,7 @@ def two_tasks(make_study, **options):
     return replace(study, tasks=tasks, labels=study.labels.assign(site=codes))
 
 
+@pytest.mark.slow
 def test_a_planted_band_is_learned_for_patients_not_seen(make_study):
     train, test = make_study(patients=16, effect=4.0), make_study(patients=10, effect=4.0, seed=5)
     fitted = recipe(train).fit(train, 0)
@@ -42,6 +43,7 @@ def test_a_planted_band_is_learned_for_patients_not_seen(make_study):
     np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes_whatever_ran_before(make_study):
     study = two_tasks(make_study)
     first = recipe(study).fit(study, 4).predict_proba(study)
@@ -130,6 +132,7 @@ def test_raw_counts_are_brought_within_reach(make_study):
     assert (found.argmax(axis=1) == counts.label_codes("disease")).mean() > 0.8
 
 
+@pytest.mark.slow
 def test_a_bag_gets_the_mean_of_its_spectra(make_study):
     study = make_study(patients=8, each=3)
     fitted = recipe(study).fit(study, 0)

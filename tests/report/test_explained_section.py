@@ -29,6 +29,7 @@ def spectra():
     return Explanation({**ABOUT, "classes": [entry]}, tables)
 
 
+@pytest.mark.slow
 def test_a_report_shows_the_explanations_that_are_there(tmp_path, spectra):
     run = build_run(tmp_path / "run")
     plain = write_report(run).read_text()

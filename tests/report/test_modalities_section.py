@@ -43,6 +43,7 @@ def test_a_run_of_single_modalities_has_no_such_section(tmp_path):
     assert which_modalities(View(build_run(tmp_path))) is None
 
 
+@pytest.mark.slow
 def test_the_section_says_what_recipes_lose_and_what_they_weighed(tmp_path):
     run = several(build_run(tmp_path), absent=("tiny/p000", "tiny/p001", "tiny/p002"))
     page = Page(write_report(run))
@@ -64,6 +65,7 @@ def test_the_section_says_what_recipes_lose_and_what_they_weighed(tmp_path):
     assert list(data["median"]) == [0.25, 0.75] * 2
 
 
+@pytest.mark.slow
 def test_recipes_that_answer_fewer_patients_are_named_and_compared_on_those_both_answer(tmp_path):
     run = build_run(tmp_path)
     table = run.predictions

@@ -211,6 +211,7 @@ def test_hostile_images_are_refused(data, status, said):
         (b'{"samples": [{"inputs": {"mri": {"age": 1}}}]}', 422, "no modality 'mri'"),
     ],
 )
+@pytest.mark.slow
 def test_wrong_json_is_refused_with_the_place(body, status, said):
     response = client().post("/v1/models/fake/predict", content=body, headers={"content-type": "application/json"})
     assert response.status_code == status

@@ -66,6 +66,7 @@ HEADS = [
 
 @given(body=st.builds(lambda s: {"samples": s}, samples | anything), verb=st.sampled_from(["predict", "explain"]))
 @settings(FEW, max_examples=60)
+@pytest.mark.slow
 def test_json_of_any_shape_is_answered_or_refused(body, verb):
     ask = TestClient(APP)
     found = ask.post(
@@ -90,6 +91,7 @@ def test_json_of_any_shape_is_answered_or_refused(body, verb):
     verb=st.sampled_from(["predict", "explain"]),
 )
 @settings(FEW, max_examples=60)
+@pytest.mark.slow
 def test_files_of_any_content_are_answered_or_refused(parts, ending, verb):
     ask = TestClient(APP)
     files = [(field, (None if name is None else name + ending, head + data)) for field, name, head, data in parts]
@@ -99,6 +101,7 @@ def test_files_of_any_content_are_answered_or_refused(parts, ending, verb):
 
 @given(body=st.binary(max_size=300), boundary=st.sampled_from(["x", "", "--", "a b", '"x"']))
 @settings(FEW, max_examples=60)
+@pytest.mark.slow
 def test_forms_that_are_none_are_refused(body, boundary):
     ask = TestClient(APP)
     head = {"content-type": f"multipart/form-data; boundary={boundary}"}

@@ -165,6 +165,7 @@ def test_spectra_and_images_are_cut_side_by_side(tmp_path):
         assert cut == pytest.approx(plain, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_what_the_store_holds_changes_no_byte(tmp_path):
     """Empty, filled by another fit in another order, half evicted, closed, and not writable."""
     half = tmp_path / "half"

@@ -70,6 +70,7 @@ def test_samples_without_a_modality_are_named(make_study):
     assert finding.message.endswith("and 2 more")
 
 
+@pytest.mark.slow
 def test_the_real_copies_of_flair_are_found_in_a_users_own_study(data):
     images = {s: {"kind": "images", "column": f"image_{s}"} for s in ("pre", "flair", "post")}
     task = {"column": "death01", "classes": ["0", "1"]}

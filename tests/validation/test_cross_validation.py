@@ -28,6 +28,7 @@ def same(one: pd.DataFrame, other: pd.DataFrame) -> bool:
     return one.drop(columns="modalities").equals(other.drop(columns="modalities"))
 
 
+@pytest.mark.slow
 def test_every_sample_is_predicted_once_by_a_model_that_did_not_see_its_patient(make_study):
     study = make_study(patients=10)
     result = polydx.cross_validate(study, {"logistic": LOGISTIC}, folds=5, seeds=[0, 1])
@@ -41,6 +42,7 @@ def test_every_sample_is_predicted_once_by_a_model_that_did_not_see_its_patient(
     assert len(tested) == len(table)
 
 
+@pytest.mark.slow
 def test_probabilities_are_those_of_a_plain_loop(make_study):
     study = make_study(patients=10)
     table = cross_validate(study, RECIPES, folds=3).predictions
@@ -100,6 +102,7 @@ def counting(study, **options) -> dict[str, Recipe]:
     return {name: Counting(r, **options) for name, r in build_recipes({"cnn": CNN}, study).items()}
 
 
+@pytest.mark.slow
 def test_a_run_killed_half_way_goes_on_without_refitting_and_ends_the_same(make_study, tmp_path):
     study = make_study(patients=10)
     whole = cross_validate(study, counting(study), folds=5).predictions
@@ -115,6 +118,7 @@ def test_a_run_killed_half_way_goes_on_without_refitting_and_ends_the_same(make_
     assert len(resumed.history) == 10
 
 
+@pytest.mark.slow
 def test_a_broken_file_of_a_fold_is_computed_again(make_study, tmp_path):
     study = make_study(patients=10)
     before = cross_validate(study, {"logistic": LOGISTIC}, folds=5, folder=tmp_path)
@@ -123,6 +127,7 @@ def test_a_broken_file_of_a_fold_is_computed_again(make_study, tmp_path):
     assert same(cross_validate(study, {"logistic": LOGISTIC}, folds=5, folder=tmp_path).predictions, before.predictions)
 
 
+@pytest.mark.slow
 def test_a_changed_byte_in_a_file_of_a_fold_is_noticed(make_study, tmp_path):
     study = make_study(patients=10)
     before = cross_validate(study, {"logistic": LOGISTIC}, folds=5, folder=tmp_path)
@@ -166,6 +171,7 @@ def test_a_copy_under_two_patients_is_refused_in_python_too(make_study):
 
 
 @pytest.mark.parametrize("what", ["recipe", "study", "fold"])
+@pytest.mark.slow
 def test_a_fold_of_another_recipe_study_or_split_is_never_taken(make_study, tmp_path, what):
     study = make_study(patients=10)
     cross_validate(study, counting(study), folds=5, folder=tmp_path)

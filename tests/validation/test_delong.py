@@ -55,6 +55,7 @@ def test_covariance_matches_a_plain_loop_with_and_without_ties(digits):
     np.testing.assert_allclose(found.aurocs, [roc_auc_score(positives, s) for s in scores])
 
 
+@pytest.mark.slow
 def test_the_error_of_a_difference_agrees_with_resampled_patients():
     rng = np.random.default_rng(9)
     positives = np.arange(160) % 2 == 0

@@ -41,6 +41,7 @@ def signatures(patients: int = 20, each: int = 6, effect: float = 0.0, own: floa
     )
 
 
+@pytest.mark.slow
 def test_recognisable_patients_flatter_a_split_by_sample_only():
     study = signatures()
     found = leakage_gap(study, logistic(study), 5, 0, resamples=300)["disease"]
@@ -55,6 +56,7 @@ def test_recognisable_patients_flatter_a_split_by_sample_only():
     }
 
 
+@pytest.mark.slow
 def test_a_real_signal_leaves_no_gap():
     study = signatures(effect=60, own=0.1)
     found = leakage_gap(study, logistic(study), 5, 0, resamples=300)["disease"]
@@ -62,6 +64,7 @@ def test_a_real_signal_leaves_no_gap():
     assert found["gap"]["estimate"] < 0.05
 
 
+@pytest.mark.slow
 def test_the_patient_side_is_the_accuracy_of_an_ordinary_cross_validation():
     study = simulate_two_class(12, 3, points=48, patient_sd=0.4)
     found = leakage_gap(study, logistic(study), 4, 2, resamples=200)["disease"]
@@ -73,6 +76,7 @@ def test_the_patient_side_is_the_accuracy_of_an_ordinary_cross_validation():
     assert bounds["low"] <= bounds["estimate"] <= bounds["high"]
 
 
+@pytest.mark.slow
 def test_intervals_resample_patients_and_not_samples():
     study = signatures()
     found = leakage_gap(study, logistic(study), 5, 0, resamples=400)["disease"]["by_patient"]
@@ -159,6 +163,7 @@ def test_a_child_task_is_scored_on_samples_of_the_parents_class():
     assert found["kind"]["by_sample"]["estimate"] > found["kind"]["by_patient"]["estimate"]
 
 
+@pytest.mark.slow
 def test_finished_folds_are_found_again_and_jobs_do_not_matter(tmp_path, monkeypatch):
     study = signatures(patients=8, each=3)
     first = leakage_gap(study, logistic(study), 3, 0, folder=tmp_path, resamples=100)

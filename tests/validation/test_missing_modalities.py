@@ -64,6 +64,7 @@ def test_samples_without_its_modalities_take_no_part_in_a_recipe(make_study):
     np.testing.assert_array_equal(first["probability"], expected)
 
 
+@pytest.mark.slow
 def test_a_fold_whose_test_samples_all_lack_the_modality_says_so(make_study):
     study = make_study(patients=6)
     result = cross_validate(with_blood(study, range(3)), built(study), "leave-one-patient-out")

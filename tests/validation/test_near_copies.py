@@ -76,6 +76,7 @@ def test_near_copies_within_a_patient_are_repeats_not_leaks(make_study):
     assert near_copies(study) == []
 
 
+@pytest.mark.slow
 def test_no_spectrum_of_the_covid_study_is_nearly_another_patients(data):
     folders = sorted(p for p in (data / "covid-saliva").iterdir() if p.is_dir())
     blocks = [np.loadtxt(folder / "spectra.csv", delimiter=",", ndmin=2) for folder in folders]

@@ -57,6 +57,7 @@ def slow_bootstrap(scores, labels, patients, resamples, rng):
     return np.array(found)
 
 
+@pytest.mark.slow
 def test_auroc_interval_agrees_with_a_plain_loop_that_repeats_rows():
     rng = np.random.default_rng(3)
     patients = np.concatenate([np.arange(24), rng.integers(24, size=176)])

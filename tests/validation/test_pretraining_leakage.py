@@ -37,6 +37,7 @@ def no_fit(*arguments, **options):
     raise AssertionError("something was fitted")
 
 
+@pytest.mark.slow
 def test_weights_that_saw_a_test_patient_are_refused_before_anything_is_fitted(make_study, tmp_path, monkeypatch):
     study, others = make_study(), of_others(make_study)
     own = weights(others, tmp_path)

@@ -131,6 +131,7 @@ def test_chance_never_takes_the_last_modality_and_is_the_same_for_all_recipes(ma
     np.testing.assert_array_equal(fewer.present("raman")[twice], left.present("raman")[twice])
 
 
+@pytest.mark.slow
 def test_scenarios_are_predictions_of_the_same_fit_on_robbed_samples(make_study):
     study, recipe = several(make_study(patients=9), absent=[0, 1]), Averaging()
     result = run(study, recipe)
@@ -147,6 +148,7 @@ def test_scenarios_are_predictions_of_the_same_fit_on_robbed_samples(make_study)
     assert len(weights) == 3 * 27 - 2
 
 
+@pytest.mark.slow
 def test_scenarios_of_finished_folds_are_taken_from_disk_and_damaged_ones_made_anew(make_study, tmp_path):
     study, recipe = several(make_study(patients=9)), Averaging()
     first = run(study, recipe, tmp_path)

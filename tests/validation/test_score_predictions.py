@@ -109,6 +109,7 @@ def seven_classes(seeds, patients=84):
     return pd.concat(frames, ignore_index=True), tasks
 
 
+@pytest.mark.slow
 def test_sensitivity_specificity_and_top_k_of_seven_classes_over_seeds_match_scikit_learn():
     table, tasks = seven_classes((0, 1, 2))
     found = score(table, tasks)["recipes"]["svm"]["tasks"]["stage"]["patient"]
@@ -259,6 +260,7 @@ def test_the_seed_decides_the_resamples():
     assert score(table, seed=1) != score(table, seed=2)
 
 
+@pytest.mark.slow
 def test_auroc_of_patients_is_compared_by_delong_and_adjusted_by_holm():
     table = als_table((("svm", 1.0), ("cnn", 2.0), ("tree", 0.2)), patients=60, samples=120)
     found = score(table, primary=AUROC)["comparisons"]
@@ -272,6 +274,7 @@ def test_auroc_of_patients_is_compared_by_delong_and_adjusted_by_holm():
         assert (c["p"] < 0.05) == (c["low"] > 0 or c["high"] < 0)
 
 
+@pytest.mark.slow
 def test_delong_and_the_bootstrap_agree_on_the_same_patients():
     table = als_table((("svm", 1.0), ("cnn", 1.5)), patients=150, samples=150, seeds=(0, 1))
     exact = score(table, primary=AUROC)["comparisons"][0]
@@ -341,6 +344,7 @@ def test_an_unknown_word_in_the_primary_endpoint_is_refused(key):
         score(als_table(), primary=AUROC | {key: "oddity"})
 
 
+@pytest.mark.slow
 def test_holm_matches_statsmodels():
     ps = [0.01, 0.04, 0.03, 0.2, 0.9]
     assert holm(ps) == pytest.approx(multipletests(ps, method="holm")[1])

@@ -50,6 +50,7 @@ def test_a_clean_cohort_has_no_findings(clean):
     assert check_study(clean, folds) == []
 
 
+@pytest.mark.slow
 def test_clean_cohorts_hardly_ever_raise_a_false_alarm():
     alarms = 0
     for seed in range(20):
@@ -232,6 +233,7 @@ def test_samples_without_any_input_are_reported(clean):
 # As a whole
 
 
+@pytest.mark.slow
 def test_checks_import_no_torch_and_no_scikit_learn():
     code = "import sys, polydx.validation.checks; print({'torch', 'sklearn'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -246,6 +248,7 @@ def test_every_leak_of_the_benchmark_is_dealt_with():
     assert "19 of 19 dealt with" in done.stdout
 
 
+@pytest.mark.slow
 def test_the_als_study_has_no_leak_but_repeats_spectra_within_patients(data):
     from polydx.datasets.catalogue import load_study
 
