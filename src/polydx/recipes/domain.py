@@ -22,6 +22,8 @@ from polydx.study import Study
 EXPLAINED, MOST, SHARE, FOLDS = 0.95, 20, 0.99, 5
 """Variance that components explain, how many there are at most, share of spectra inside the limits, folds."""
 FEWEST = 10
+ROWS = 16
+"""Spectra at a time: what fits into a processor's cache."""
 Float = NDArray[np.float64]
 
 
@@ -43,7 +45,9 @@ class Domain:
 
     def distances(self, spectra: NDArray[Any]) -> tuple[Float, Float]:
         """Return (n,) T2 and (n,) Q of (n, L) spectra; infinite for a constant one."""
-        return self._distances(*_scaled(spectra))
+        parts = [self._distances(*_scaled(spectra[i : i + ROWS])) for i in range(0, max(len(spectra), 1), ROWS)]
+        t2, q = zip(*parts, strict=True)
+        return np.concatenate(t2), np.concatenate(q)
 
     def _distances(self, slopes: Float, usable: NDArray[np.bool_]) -> tuple[Float, Float]:
         away = slopes - self.mean
