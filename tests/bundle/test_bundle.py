@@ -21,8 +21,9 @@ from polydx.bundle.writing import ENDINGS, check_ending, writing
 from polydx.datasets.simulated import simulate_two_class
 from polydx.errors import BundleError, ConfigError, ReadError
 from polydx.recipes.build import build_recipes
-from polydx.recipes.conformal_fit import fit_scores
+from polydx.recipes.conformal_fit import scores_of
 from polydx.recipes.domain import Domain
+from polydx.recipes.out_of_fold import held_out
 from polydx.recipes.provenance import Concealed
 from polydx.study import RowIndex, Table
 from polydx.validation.checks import pretraining
@@ -103,6 +104,21 @@ def test_a_network_of_bags_and_a_table_answers_as_the_recipe_does_and_without_to
     code += "assert not {'torch', 'sklearn', 'monai'} & set(sys.modules)"
     done = subprocess.run([sys.executable, "-c", code, tmp_path / "m.zip"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("config", [FUSION, {"kind": "ensemble", "members": {"net": FUSION, "lr": LOGISTIC}}])
+def test_a_bundle_answers_at_the_temperature_of_its_recipe(mixed, tmp_path, config):
+    asked = {**config, "calibration": "temperature", "operating_point": {"rule": "youden"}}
+    fitted = exported(mixed, asked, tmp_path / "m.zip")
+    predictor = load(tmp_path / "m.zip")
+    assert predictor.model.fitted.temperatures == fitted.temperatures
+    assert predictor.model.fitted.thresholds == fitted.thresholds
+    frame = mixed.modalities["clinical"].frame
+    rows = [i for i in range(16) if len(mixed.rows["clinical"][i])]
+    told = predictor.predict_proba([{"clinical": frame.iloc[i].to_dict()} for i in rows])["disease"]
+    alone = replace(mixed, rows={**mixed.rows, "raman": RowIndex.from_lists([[] for _ in range(16)])})
+    np.testing.assert_allclose(told, fitted.predict_proba(alone.take(np.array(rows)))["disease"], atol=1e-5)
+    assert f"{fitted.temperatures['disease']:.3g} of `disease`" in predictor.card
 
 
 def test_values_out_of_the_ordinary_are_told(mixed, tmp_path):
@@ -285,7 +301,7 @@ def test_answers_come_with_prediction_sets_and_say_what_is_unlike_the_training_s
     cohort = simulate_two_class(patients=36, spectra_per_patient=2, points=120)
     study = cohort.take(np.arange(48))
     recipe = build_recipes({"it": LOGISTIC}, study)["it"]
-    fitted, sets = recipe.fit(study, 0), fit_scores(recipe, study, 0)
+    fitted, sets = recipe.fit(study, 0), scores_of(study, held_out(recipe, study, 0))
     export_bundle(tmp_path / "m.zip", fitted, recipe, study, ABOUT, sets=sets)
     predictor = load(tmp_path / "m.zip")
     raman, (task, about) = study.spectra("raman"), next(iter(study.tasks.items()))
@@ -309,7 +325,7 @@ def test_answers_come_with_prediction_sets_and_say_what_is_unlike_the_training_s
 def test_a_patients_set_is_made_of_the_mean_over_the_samples(make_study, tmp_path):
     study = make_study(patients=24, each=2)
     recipe = build_recipes({"it": LOGISTIC}, study)["it"]
-    sets = fit_scores(recipe, study, 0)
+    sets = scores_of(study, held_out(recipe, study, 0))
     export_bundle(tmp_path / "m.zip", recipe.fit(study, 0), recipe, study, ABOUT, sets=sets)
     predictor = load(tmp_path / "m.zip")
     raman, (task, about) = study.spectra("raman"), next(iter(study.tasks.items()))

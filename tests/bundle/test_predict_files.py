@@ -233,6 +233,8 @@ def put(value, *keys):
         (put([], "model", "inputs"), "'model' is broken"),
         (put("high", "model", "thresholds"), "model.thresholds"),
         (put({"disease": "high"}, "model", "thresholds"), "model.thresholds.disease"),
+        (put({"disease": 0}, "model", "temperatures"), "model.temperatures.disease"),
+        (put({"disease": "warm"}, "model", "temperatures"), "model.temperatures.disease"),
     ],
 )
 def test_a_description_with_a_part_missing_or_of_another_type_is_refused_by_file_and_key(

@@ -4,12 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from polydx.config import OperatingPoint
 from polydx.datasets.simulated import simulate_two_class
 from polydx.recipes.build import build_recipes
 from polydx.recipes.conformal import FEWEST, ConformalScores
-from polydx.recipes.conformal_fit import fit_scores, scores_of
-from polydx.recipes.threshold import WithOperatingPoint
+from polydx.recipes.conformal_fit import can_narrow, no_scores, scores_of
+from polydx.recipes.out_of_fold import held_out
 from polydx.study import RowIndex, Spectra, Study, Task
 
 CLASSES = ("a", "b")
@@ -91,14 +90,21 @@ def test_a_patient_counts_once_a_class_whatever_the_number_of_samples():
 def test_scores_are_of_fits_that_did_not_see_the_patient_and_repeat():
     study = simulate_two_class(patients=24, spectra_per_patient=2, points=64, effect=0.0)
     recipe = build_recipes({"forest": {"kind": "classical", "model": "random_forest", "params": {"n_estimators": 30}}}, study)["forest"]  # fmt: skip
-    found = fit_scores(recipe, study, 3)
-    again = fit_scores(WithOperatingPoint(recipe, {"disease": OperatingPoint(rule="youden")}), study, 3)
+    found, again = (scores_of(study, held_out(recipe, study, 3)) for _ in range(2))
     assert found.to_json() == again.to_json()
     assert sum(map(len, found.scores["disease"].values())) == 24
     own = recipe.fit(study, 3).predict_proba(study)["disease"]
     seen = 1 - own[np.arange(len(study)), study.label_codes("disease")].mean()
     # A forest knows its own rows; of those it did not see, without any effect, it knows nothing.
     assert np.mean(np.concatenate(list(found.scores["disease"].values()))) > seen + 0.2
+
+
+def test_below_nine_patients_of_a_class_no_fit_can_narrow_a_set():
+    codes = [0] * 9 + [1] * 9
+    assert can_narrow(study_of(codes, [f"p{i}" for i in range(18)]))
+    few = study_of(codes, [f"p{min(i, 16)}" for i in range(18)])  # two samples of one patient
+    assert not can_narrow(few)
+    assert no_scores(few).sets("t", CLASSES, np.array([[1.0, 0.0]])) == [list(CLASSES)]
 
 
 def test_what_is_written_is_read_back():

@@ -30,14 +30,14 @@ def model_card(manifest: Mapping[str, Any], described: Mapping[str, Any], study:
         described: its model.json.
         study: what it was trained on.
     """
-    about, thresholds = manifest["about"], described["model"].get("thresholds", {})
+    about, model = manifest["about"], described["model"]
     taken = "\n".join(_modality(n, m, study) for n, m in described["modalities"].items())
     parts = [
         f"# {manifest['name']}",
         "**The training data are SIMULATED: nothing here is of patients.**" if study.simulated else "",
         f"## Intended use\n\n{manifest['intended_use']}\n\nIt answers for measurements taken as those below, and for "
         "people like those it was trained on. Its answers are no findings: nobody's care may rest on them.",
-        "## What it answers\n\n" + "\n".join(_task(study, name, thresholds.get(name)) for name in study.tasks),
+        "## What it answers\n\n" + "\n".join(_task(study, name, model["thresholds"].get(name)) for name in study.tasks),
         f"One answer {'a patient, from all their measurements' if study.unit == 'patient' else 'a sample'}.",
         f"## What it takes\n\n{taken}{_gaps(described['modalities'])}",
         "## What it was trained on\n\n"
@@ -46,7 +46,7 @@ def model_card(manifest: Mapping[str, Any], described: Mapping[str, Any], study:
         _list("Remarks of the fit", manifest["notes"]),
         "## How well it does\n\n" + _validation(manifest["validation"]),
         _list("Limits", _limits(study)),
-        "## How sure it is\n\n" + _sets(described["sets"]),
+        "## How sure it is\n\n" + _temperatures(model["temperatures"]) + _sets(described["sets"]),
         "## What lies in the bundle\n\n"
         + (
             "**Measurements of training patients**: the model compares with them. Treat it as patients' data.\n"
@@ -59,6 +59,16 @@ def model_card(manifest: Mapping[str, Any], described: Mapping[str, Any], study:
         "## How to cite\n\n" + _cited(manifest, study),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _temperatures(found: Mapping[str, float]) -> str:
+    if not found:
+        return ""
+    told = ", ".join(f"{temperature:.3g} of `{task}`" for task, temperature in found.items())
+    return (
+        f"Probabilities are calibrated by a temperature (Guo et al. 2017), {told}: above 1 it makes them less sure. It "
+        "was fitted on what fits on inner folds say of patients they did not see.\n\n"
+    )
 
 
 def _sets(scores: Mapping[str, Mapping[str, list[float]]] | None) -> str:

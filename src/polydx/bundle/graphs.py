@@ -21,6 +21,7 @@ from polydx.recipes.inputs import pool_mean
 from polydx.recipes.mapping import ClassMapping, two_columns
 from polydx.recipes.network_inputs import NetworkInputs
 from polydx.recipes.protocol import Probabilities, State
+from polydx.recipes.scaling import scaled
 from polydx.recipes.task_fit import under
 from polydx.study import FloatArray, RowIndex, Study
 
@@ -50,6 +51,7 @@ class GraphNetwork:
     shapes: Mapping[str, Sequence[int]]
     tasks: Sequence[str]
     thresholds: Mapping[str, float] = field(default_factory=dict)
+    temperatures: Mapping[str, float] = field(default_factory=dict)
     history: list[dict[str, float]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     mapping: ClassMapping | None = None
@@ -64,7 +66,7 @@ class GraphNetwork:
         told = {n: softmax(two_columns(found[n].astype(np.float64))) for n in self.tasks}
         told = told if self.mapping is None else self.mapping.apply(told)
         pooled = {task: pool_mean(p, index) for task, p in told.items()}
-        return {task: p / p.sum(axis=1, keepdims=True) for task, p in pooled.items()}
+        return scaled({task: p / p.sum(axis=1, keepdims=True) for task, p in pooled.items()}, self.temperatures)
 
     def features(self, study: Study, stage: str, pool: Literal["average", "flat"] = "flat") -> FloatArray:
         """Return (N, D) activations at the one stage that was exported, or the embedding.
@@ -165,6 +167,7 @@ class GraphReader:
             {n: tuple(int(side) for side in about["shapes"][n]) for n in encode},
             [str(task) for task in about["tasks"]],
             config["thresholds"],
+            config["temperatures"],
         )
         if config.get("mapping"):
             found.mapping = ClassMapping(config["mapping"], under(arrays, "mapping/"))

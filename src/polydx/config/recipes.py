@@ -60,9 +60,18 @@ def _by_task(found: Any) -> Any:
     return {ALL_TASKS: found} if one else found
 
 
-class RecipeBase(Strict):
-    """What every kind of recipe may have: an operating point for all two-class tasks, or task -> operating point."""
+Calibration: TypeAlias = Literal["none", "temperature"]
 
+
+def _calibration_by_task(found: Any) -> Any:
+    """Read one word as that of every task."""
+    return {ALL_TASKS: found} if isinstance(found, str) else found
+
+
+class RecipeBase(Strict):
+    """What every kind of recipe may have, for all tasks or task -> one: calibration, and an operating point of two."""
+
+    calibration: Annotated[dict[str, Calibration], BeforeValidator(_calibration_by_task)] | None = None
     operating_point: Annotated[dict[str, OperatingPoint], BeforeValidator(_by_task)] | None = None
 
 

@@ -24,7 +24,9 @@ from polydx.recipes.estimators import estimator_problems
 from polydx.recipes.inputs import columnar_modalities, input_problems
 from polydx.recipes.protocol import Recipe
 from polydx.recipes.sources import Sources
-from polydx.recipes.threshold import WithOperatingPoint, point_problems, resolve_points
+from polydx.recipes.temperature import calibration_problems, resolve_calibration
+from polydx.recipes.threshold import point_problems, resolve_points
+from polydx.recipes.tuned import Tuned
 from polydx.study import Study
 
 if TYPE_CHECKING:
@@ -65,8 +67,7 @@ def build_recipes(
     if problems:
         raise ConfigError(f"{counted(len(problems), 'problem')} in the recipes", problems)
     return {
-        name: _with_points(_build(name, config, study, threads, sources), config, study)
-        for name, config in checked.items()
+        name: _tuned(_build(name, config, study, threads, sources), config, study) for name, config in checked.items()
     }
 
 
@@ -90,6 +91,7 @@ def _in_place(config: AnyConfig, written: AnyConfig) -> AnyConfig:
 
 def _problems(where: str, config: AnyConfig, study: Study, sources: Sources) -> list[Problem]:
     found = point_problems(config.operating_point or {}, study.tasks, where)
+    found += calibration_problems(config.calibration or {}, study.tasks, where)
     if isinstance(config, EnsembleConfig):
         return found + [
             p for name, member in _members(config) for p in _problems(f"{where}.members.{name}", member, study, sources)
@@ -117,7 +119,7 @@ def _problems(where: str, config: AnyConfig, study: Study, sources: Sources) -> 
 
 
 def _build(name: str, config: AnyConfig, study: Study, threads: int, sources: Sources) -> Recipe:
-    """Return the recipe without its operating point: members of an ensemble have none."""
+    """Return the recipe without what is tuned on inner folds: members of an ensemble have none."""
     resolved = config.model_dump(mode="json")
     if isinstance(config, EnsembleConfig):
         members = {n: _build(n, member, study, threads, sources) for n, member in _members(config)}
@@ -154,9 +156,10 @@ def _features(
     return FeatureRecipe(name, resolved, cuts, tuple(config.preprocessing), classical)
 
 
-def _with_points(recipe: Recipe, config: AnyConfig, study: Study) -> Recipe:
+def _tuned(recipe: Recipe, config: AnyConfig, study: Study) -> Recipe:
     points = resolve_points(config.operating_point or {}, study.tasks)
-    return WithOperatingPoint(recipe, points) if points else recipe
+    scaled = resolve_calibration(config.calibration or {}, study.tasks)
+    return Tuned(recipe, points, scaled) if points or scaled else recipe
 
 
 def _members(config: EnsembleConfig) -> list[tuple[str, AnyConfig]]:

@@ -16,7 +16,8 @@ from polydx.recipes.calibration import Sigmoids, fit_sigmoids
 from polydx.recipes.catalogue import ESTIMATORS
 from polydx.recipes.estimators import fit_estimator
 from polydx.recipes.inputs import FittedInputs, StepsByModality, fit_features, study_axes
-from polydx.recipes.protocol import Probabilities, State
+from polydx.recipes.protocol import Probabilities, State, tuned_state
+from polydx.recipes.scaling import scaled
 from polydx.recipes.task_fit import TaskFit, under
 from polydx.study import FloatArray, IntArray, Study
 
@@ -35,6 +36,7 @@ class FittedClassical:
     inputs: dict[str, FittedInputs]
     tasks: dict[str, TaskFit]
     thresholds: Mapping[str, float] = field(default_factory=dict)
+    temperatures: Mapping[str, float] = field(default_factory=dict)
     history: list[dict[str, float]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -44,7 +46,8 @@ class FittedClassical:
         for inputs in self.inputs.values():
             if id(inputs) not in made:
                 made[id(inputs)] = inputs.features(study)
-        return {name: fit.probabilities(made[id(self.inputs[name])]) for name, fit in self.tasks.items()}
+        told = {name: fit.probabilities(made[id(self.inputs[name])]) for name, fit in self.tasks.items()}
+        return scaled(told, self.temperatures)
 
     def remarks(self, study: Study) -> list[str]:
         """Return what the answers for this study do not rest on: categories that training rows do not know."""
@@ -77,7 +80,7 @@ class FittedClassical:
 
     def state(self) -> State:
         """Return the fit as data: shared preprocessing is stored once."""
-        config: dict[str, Any] = {"kind": "classical", "inputs": [], "tasks": {}, "thresholds": dict(self.thresholds)}
+        config: dict[str, Any] = {"kind": "classical", "inputs": [], "tasks": {}, **tuned_state(self)}
         arrays: dict[str, NDArray[Any]] = {}
         distinct = list({id(i): i for i in self.inputs.values()}.values())
         for number, inputs in enumerate(distinct):
@@ -99,7 +102,8 @@ class FittedClassical:
             for number, part in enumerate(config["inputs"])
         ]
         tasks = {n: TaskFit.from_state(part, under(arrays, f"tasks/{n}/")) for n, part in config["tasks"].items()}
-        return cls({n: inputs[part["inputs"]] for n, part in config["tasks"].items()}, tasks, config["thresholds"])
+        own = {n: inputs[part["inputs"]] for n, part in config["tasks"].items()}
+        return cls(own, tasks, config["thresholds"], config["temperatures"])
 
 
 @dataclass(frozen=True)

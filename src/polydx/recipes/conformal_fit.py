@@ -5,27 +5,26 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from polydx.recipes.conformal import ConformalScores
-from polydx.recipes.out_of_fold import INNER_FOLDS, folds_of_tasks, out_of_fold
-from polydx.recipes.protocol import Probabilities, Recipe
-from polydx.recipes.threshold import WithOperatingPoint
+from polydx.recipes.conformal import FEWEST, ConformalScores
+from polydx.recipes.protocol import Probabilities
 from polydx.study import Study, Task
 
 Float = NDArray[np.float64]
 
 
-def fit_scores(recipe: Recipe, study: Study, seed: int) -> ConformalScores:
-    """Fit the recipe on inner folds of the study's patients, and score those left out.
+def can_narrow(study: Study) -> bool:
+    """Tell whether any task has the patients of every class that it takes to leave a class out of a set."""
+    return any(_fewest(study, name) >= FEWEST for name in study.tasks)
 
-    Args:
-        recipe: what will be asked; its operating point plays no part.
-        study: all training patients.
-        seed: of folds and fits.
-    """
-    whole = recipe.recipe if isinstance(recipe, WithOperatingPoint) else recipe
-    folds = folds_of_tasks(study, sorted(study.tasks), seed, INNER_FOLDS)
-    told = out_of_fold(whole.fit, study, folds, seed)
-    return scores_of(study, told)
+
+def _fewest(study: Study, name: str) -> int:
+    codes, owners = study.label_codes(name), study.patient_codes[0]
+    return min(len(np.unique(owners[codes == code])) for code in range(len(study.tasks[name].classes)))
+
+
+def no_scores(study: Study) -> ConformalScores:
+    """Return what makes sets of all classes."""
+    return ConformalScores({name: dict.fromkeys(task.classes, np.empty(0)) for name, task in study.tasks.items()})
 
 
 def scores_of(study: Study, told: Probabilities) -> ConformalScores:

@@ -17,7 +17,8 @@ from polydx.recipes.estimators import fit_estimator
 from polydx.recipes.inputs import StandIn, check_present, has_any
 from polydx.recipes.kinds import Networks, rebuild
 from polydx.recipes.out_of_fold import folds_of_tasks, out_of_fold
-from polydx.recipes.protocol import Fitted, Probabilities, Recipe, State, remarks, stream_seed
+from polydx.recipes.protocol import Fitted, Probabilities, Recipe, State, remarks, stream_seed, tuned_state
+from polydx.recipes.scaling import scaled
 from polydx.recipes.task_fit import TaskFit, under
 from polydx.study import FloatArray, Study
 
@@ -98,6 +99,7 @@ class FittedEnsemble:
     members: dict[str, Copies]
     stackers: dict[str, Stacker] = field(default_factory=dict)
     thresholds: Mapping[str, float] = field(default_factory=dict)
+    temperatures: Mapping[str, float] = field(default_factory=dict)
     history: list[dict[str, float]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -111,7 +113,8 @@ class FittedEnsemble:
         told = {name: member.predict_proba(study) for name, member in self.members.items()}
         found = _mean(list(told.values()))
         by_task = {task: {name: answers[task] for name, answers in told.items()} for task in self.stackers}
-        return found | {task: stacker.probabilities(by_task[task]) for task, stacker in self.stackers.items()}
+        found |= {task: stacker.probabilities(by_task[task]) for task, stacker in self.stackers.items()}
+        return scaled(found, self.temperatures)
 
     def remarks(self, study: Study) -> list[str]:
         """Return what the members have to say of a study."""
@@ -131,7 +134,7 @@ class FittedEnsemble:
     def state(self) -> State:
         """Return the fit as data: every member's own state, and the stackers'."""
         config: dict[str, Any] = {
-            "kind": "ensemble", "members": {}, "stackers": {}, "thresholds": dict(self.thresholds),
+            "kind": "ensemble", "members": {}, "stackers": {}, **tuned_state(self),
             "modalities": {name: list(member.modalities) for name, member in self.members.items()},
         }  # fmt: skip
         arrays: dict[str, NDArray[Any]] = {}
@@ -159,7 +162,7 @@ class FittedEnsemble:
             for name, listed in config["members"].items()
         }
         stackers = {n: Stacker.from_state(c, under(arrays, f"stackers/{n}/")) for n, c in config["stackers"].items()}
-        return cls(members, stackers, config["thresholds"])
+        return cls(members, stackers, config["thresholds"], config["temperatures"])
 
 
 @dataclass(frozen=True)

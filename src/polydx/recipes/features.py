@@ -114,7 +114,7 @@ class FeatureRecipe:
         notes = [note for network in networks.values() for note in network.notes]
         history = next(iter(networks.values())).history if len(networks) == 1 else []
         told = list(dict.fromkeys([*notes, *classical.notes]))
-        return FittedFeatures(self._cuts(networks), self.columns, classical, classical.thresholds, history, told)
+        return FittedFeatures(self._cuts(networks), self.columns, classical, history=history, notes=told)
 
     def _cuts(self, networks: Networks) -> dict[str, FittedCut]:
         return {name: cut.of(networks[name]) for name, cut in self.cuts.items()}

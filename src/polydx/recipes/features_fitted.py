@@ -13,7 +13,8 @@ from polydx.errors import ConfigError
 from polydx.params import unknown
 from polydx.recipes.inputs import check_present, has_any
 from polydx.recipes.kinds import rebuild
-from polydx.recipes.protocol import Fitted, Probabilities, State, remarks
+from polydx.recipes.protocol import Fitted, Probabilities, State, remarks, tuned_state
+from polydx.recipes.scaling import scaled
 from polydx.recipes.task_fit import under
 from polydx.study import FloatArray, Modality, RowIndex, Spectra, Study
 
@@ -72,6 +73,7 @@ class FittedFeatures:
     columns: tuple[str, ...]
     classical: Fitted
     thresholds: Mapping[str, float] = field(default_factory=dict)
+    temperatures: Mapping[str, float] = field(default_factory=dict)
     history: list[dict[str, float]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -81,7 +83,7 @@ class FittedFeatures:
         Raises:
             StudyError: a sample has none of the modalities.
         """
-        return self.classical.predict_proba(self.on_features(study))
+        return scaled(self.classical.predict_proba(self.on_features(study)), self.temperatures)
 
     def on_features(self, study: Study) -> Study:
         """Return the study as the classical model sees it."""
@@ -120,7 +122,7 @@ class FittedFeatures:
             arrays |= {f"cuts/{name}/{k}": v for k, v in weights.items()}
         config = {
             "kind": "features", "cuts": cuts, "columns": list(self.columns), "classical": classical,
-            "thresholds": dict(self.thresholds),
+            **tuned_state(self),
         }  # fmt: skip
         return config, arrays
 
@@ -138,7 +140,7 @@ class FittedFeatures:
             network = networks(part["network"], under(arrays, f"cuts/{name}/"))
             cuts[name] = FittedCut(network, part["stage"], part["pool"], tuple(part["modalities"]))
         classical = rebuild(config["classical"], under(arrays, "classical/"))
-        return cls(cuts, tuple(config["columns"]), classical, config["thresholds"])
+        return cls(cuts, tuple(config["columns"]), classical, config["thresholds"], config["temperatures"])
 
 
 def as_rows(features: NDArray[Any], there: NDArray[np.bool_]) -> Rows:

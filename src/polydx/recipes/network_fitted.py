@@ -17,8 +17,9 @@ from polydx.recipes.inputs import pool_mean
 from polydx.recipes.mapping import ClassMapping, two_columns
 from polydx.recipes.network_inputs import NetworkInputs
 from polydx.recipes.network_plan import Plan, planned_network
-from polydx.recipes.protocol import Probabilities, State
+from polydx.recipes.protocol import Probabilities, State, tuned_state
 from polydx.recipes.provenance import Manifest
+from polydx.recipes.scaling import scaled
 from polydx.recipes.task_fit import under
 from polydx.study import FloatArray, RowIndex, Study
 from polydx.training.predict import extract_features, modality_shares, predict_logits
@@ -45,6 +46,7 @@ class FittedNetwork:
     plan: Plan
     threads: int = 1
     thresholds: Mapping[str, float] = field(default_factory=dict)
+    temperatures: Mapping[str, float] = field(default_factory=dict)
     history: list[dict[str, float]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     mapping: ClassMapping | None = None
@@ -61,7 +63,7 @@ class FittedNetwork:
         """
         tensors, index = self.inputs.tensors(study)
         found = {task: pool_mean(p, index) for task, p in self.instance_probabilities(tensors).items()}
-        return {task: p / p.sum(axis=1, keepdims=True) for task, p in found.items()}
+        return scaled({task: p / p.sum(axis=1, keepdims=True) for task, p in found.items()}, self.temperatures)
 
     def instance_probabilities(self, tensors: Mapping[str, torch.Tensor | Bags]) -> Probabilities:
         """Return {task: (n, K)}, one row an input."""
@@ -116,7 +118,7 @@ class FittedNetwork:
             "kind": "network",
             **described,
             "plan": self.plan,
-            "thresholds": dict(self.thresholds),
+            **tuned_state(self),
             "mapping": None,
             "manifest": None if self.manifest is None else self.manifest.to_json(),
         }
@@ -135,7 +137,7 @@ class FittedNetwork:
         network.load_state_dict({k: torch.from_numpy(np.array(v)) for k, v in under(arrays, "weights/").items()})
         network.eval()
         fitted = cls(NetworkInputs.from_state(config, under(arrays, "inputs/")), network, plan)
-        fitted.thresholds = config["thresholds"]
+        fitted.thresholds, fitted.temperatures = config["thresholds"], config["temperatures"]
         if config.get("mapping"):
             fitted.mapping = ClassMapping(config["mapping"], under(arrays, "mapping/"))
         if config.get("manifest"):

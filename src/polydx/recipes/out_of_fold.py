@@ -8,7 +8,7 @@ from typing import Protocol, TypeAlias
 import numpy as np
 
 from polydx.recipes.inputs import has_any
-from polydx.recipes.protocol import Probabilities
+from polydx.recipes.protocol import Probabilities, Recipe
 from polydx.splits import Fold, joint_codes, stratified_group_k_fold
 from polydx.study import UNLABELLED, Study
 
@@ -53,6 +53,14 @@ def out_of_fold(
             if set(own[own != UNLABELLED]) <= set(own[train]):
                 found[name][test] = told[name]
     return found
+
+
+def held_out(recipe: Recipe, study: Study, seed: int) -> Probabilities:
+    """Return {task: (N, K)} as `out_of_fold` has them, from inner folds that share out the labels of all tasks.
+
+    What is tuned on training patients is tuned on these: temperatures, thresholds and the scores of prediction sets.
+    """
+    return out_of_fold(recipe.fit, study, folds_of_tasks(study, sorted(study.tasks), seed), seed)
 
 
 def folds_of_tasks(study: Study, tasks: Sequence[str], seed: int, most: int = INNER_FOLDS) -> list[Fold]:

@@ -67,7 +67,7 @@ def pretrain(study: Study, config: NetworkConfig, seed: int, threads: int = 1) -
         network, plan, history, notes = pretrained_network(rows, config, study.tasks, augment, seed, inputs.fields)
     before = Seen() if config.init is None else read_source(config.init, config).seen
     manifest = manifest_of(wanted.method, study, config.backbones, before)
-    return FittedNetwork(inputs, network, plan, threads, {}, history, notes, manifest=manifest)
+    return FittedNetwork(inputs, network, plan, threads, history=history, notes=notes, manifest=manifest)
 
 
 def save_pretrained(path: Path, fitted: FittedNetwork) -> None:

@@ -21,11 +21,13 @@ class Fitted(Protocol):
 
     Attributes:
         thresholds: operating point of two-class tasks, fitted on inner folds; a task without one is decided at 0.5.
+        temperatures: task -> temperature of its probabilities, fitted on inner folds; 1 for a task without one.
         history: one dict an epoch (networks), else empty.
         notes: what the fit had to leave out or fall back on, one sentence each.
     """
 
     thresholds: Mapping[str, float]
+    temperatures: Mapping[str, float]
     history: list[dict[str, float]]
     notes: list[str]
 
@@ -72,6 +74,11 @@ def stream_seed(seed: int, recipe: str, fold: int) -> int:
     """Return the seed of one fit: a function of seed, recipe and fold, never of the order of execution."""
     name = list(recipe.encode())
     return int(np.random.SeedSequence([seed, fold, *name]).generate_state(1)[0])
+
+
+def tuned_state(fitted: Fitted) -> dict[str, dict[str, float]]:
+    """Return what was tuned on inner folds, as a state has it."""
+    return {"thresholds": dict(fitted.thresholds), "temperatures": dict(fitted.temperatures)}
 
 
 def remarks(fitted: Fitted, study: Study) -> list[str]:

@@ -32,7 +32,8 @@ MOST_SIDE = 10_000
 """The largest whole number that a step of the preprocessing may be given: pixels of a side, points of a window."""
 MOST_REACH, LEAST_STEP = 1e6, 1e-2
 """In cm^-1: how far an axis to resample onto may reach, and how fine it may be."""
-_THRESHOLDS = dict[str, dict[str, float]]
+_TUNED = dict[str, dict[str, float]]
+_POSITIVE = dict[str, dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]]]
 Score: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -196,7 +197,8 @@ def _rebuilt(
         raise BundleError(f"{where} is broken ({error.message}): {REMEDY}", error.problems) from None
     except (TypeError, ValueError, AttributeError, LookupError, RuntimeError, ArithmeticError) as error:
         raise BundleError(f"{where} is broken ({error}): {REMEDY}") from None
-    check_stored({"model.thresholds": fitted.thresholds}, _THRESHOLDS, path, BundleError, REMEDY)
+    check_stored({"model.thresholds": fitted.thresholds}, _TUNED, path, BundleError, REMEDY)
+    check_stored({"model.temperatures": fitted.temperatures}, _POSITIVE, path, BundleError, REMEDY)
     return fitted
 
 

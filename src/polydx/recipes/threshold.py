@@ -8,8 +8,6 @@ units of the same probability always stand on the same side.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,56 +15,12 @@ from numpy.typing import NDArray
 
 from polydx.config import ALL_TASKS, OperatingPoint
 from polydx.errors import Problem
-from polydx.recipes.out_of_fold import folds_of_tasks, out_of_fold
-from polydx.recipes.protocol import Fitted, Recipe
 from polydx.study import Study, Task
 
 UNDECIDED = 0.5
 
 Float = NDArray[np.float64]
 Mask = NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class WithOperatingPoint:
-    """A recipe whose thresholds are fitted too.
-
-    Attributes:
-        recipe: what is fitted, on all training rows; and again on inner folds of them for the thresholds.
-        points: two-class task -> rule.
-    """
-
-    recipe: Recipe
-    points: Mapping[str, OperatingPoint]
-
-    @property
-    def name(self) -> str:
-        """Its key in the YAML."""
-        return self.recipe.name
-
-    @property
-    def config(self) -> dict[str, Any]:
-        """Its section, resolved."""
-        return self.recipe.config
-
-    @property
-    def modalities(self) -> tuple[str, ...]:
-        """Names of the modalities used."""
-        return self.recipe.modalities
-
-    def fit(self, study: Study, seed: int, log: Path | None = None) -> Fitted:
-        """Fit the recipe, and its thresholds on the out-of-fold probabilities of its training patients."""
-        fitted = self.recipe.fit(study, seed, log)
-        folds = folds_of_tasks(study, list(self.points), seed)
-        held_out = out_of_fold(self.recipe.fit, study, folds, seed)
-        thresholds = dict(fitted.thresholds)
-        for task, point in self.points.items():
-            scores, positive = units(study, task, held_out[task])
-            thresholds[task], note = choose_threshold(scores, positive, point)
-            if note is not None:
-                fitted.notes.append(f"task '{task}': {note}")
-        fitted.thresholds = thresholds
-        return fitted
 
 
 def units(study: Study, task: str, probabilities: Float) -> tuple[Float, Mask]:

@@ -16,7 +16,7 @@ from polydx.workflows.preparing import narrowed, prepare
 
 if TYPE_CHECKING:
     from polydx.recipes.conformal import ConformalScores
-    from polydx.recipes.protocol import Recipe
+    from polydx.recipes.protocol import Fitted, Recipe
 
 
 def train(
@@ -74,7 +74,7 @@ def train(
         left = counted(len(prepared.study) - len(study), "sample")
         progress.say(f"left out: {left} with none of {', '.join(built.modalities)}")
     own = stream_seed(seed, recipe, -1 % 2**31)
-    fitted = built.fit(study, own)
+    fitted, scores = _fitted(built, study, own, sets, progress)
     for note in fitted.notes:
         progress.say(note)
     about = {
@@ -82,7 +82,6 @@ def train(
         "samples": len(study), "patients": len(study.patient_codes[1]),
     }  # fmt: skip
     validation = figures_for(run, prepared.config, study.name, recipe)
-    scores = _scores(built, study, own, progress) if sets else None
     progress.say("exporting, and comparing with the recipe on every training sample")
     export_bundle(
         target, fitted, built, study, about,
@@ -91,16 +90,32 @@ def train(
     return target
 
 
-def _scores(recipe: Recipe, study: Study, seed: int, progress: Progress) -> ConformalScores | None:
-    """Return what prediction sets are made of; None, which is told, where an inner fold is too small for a fit."""
-    from polydx.recipes.conformal_fit import fit_scores
+def _fitted(
+    recipe: Recipe, study: Study, seed: int, sets: bool, progress: Progress
+) -> tuple[Fitted, ConformalScores | None]:
+    """Return the fit, and what prediction sets are made of; the fits of inner folds serve all that needs them.
 
+    Without sets, which is told, where they are not wanted or an inner fold is too small for a fit.
+    """
+    from polydx.recipes.conformal_fit import can_narrow, no_scores, scores_of
+    from polydx.recipes.out_of_fold import held_out
+    from polydx.recipes.tuned import Tuned
+
+    if isinstance(recipe, Tuned):
+        fitted, told = recipe.fit_and_hold_out(study, seed)
+        return fitted, scores_of(study, told) if sets else None
+    fitted = recipe.fit(study, seed)
+    if not sets:
+        return fitted, None
+    if not can_narrow(study):
+        progress.say("too few patients of a class for any task: prediction sets will hold all classes")
+        return fitted, no_scores(study)
     progress.say("fitting five inner folds more, for prediction sets (`--no-sets` leaves them out)")
     try:
-        return fit_scores(recipe, study, seed)
+        return fitted, scores_of(study, held_out(recipe, study, seed))
     except StudyError as error:
         progress.say(f"no prediction sets: an inner fold cannot be fitted ({error.message})")
-        return None
+        return fitted, None
 
 
 def pretrain(

@@ -91,6 +91,10 @@ def _tuned(view: View) -> str:
             lengths.setdefault(_how_long(config.training), []).append(name)
     found += [f"{listed(names)}: {told}." for told, names in lengths.items()]
     for name, config in view.run.config.recipes.items():
+        for named, way in (config.calibration or {}).items():
+            if way == "temperature":
+                whose = "of every task" if named == "*" else f"of {named}"
+                found.append(f"{name}: temperature {whose} fitted inside the training part of each fold.")
         for named, point in (config.operating_point or {}).items():
             whom = "every two-class task" if named == "*" else named
             found.append(f"{name}: threshold of {whom} by the rule {plain(point.model_dump(exclude_none=True))}.")
