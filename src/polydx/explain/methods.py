@@ -72,7 +72,7 @@ def _maps(
     asked: Asked, chosen: Sequence[Target], options: Options, progress: Progress, done: Callable[[Subject], None]
 ) -> Explanation:
     if _in_images(asked, options):
-        return _images(asked, chosen, options, done)
+        return _images(asked, chosen, options, progress, done)
     modality = chosen_modality(asked.study, asked.modalities, options.modality, Spectra)
     method, one = _method(options), asked.sample is not None
     subjects = list(asked.subjects) if options.sanity else asked.subjects
@@ -93,24 +93,34 @@ def _in_images(asked: Asked, options: Options) -> bool:
     return Spectra.kind not in kinds.values() and Images.kind in kinds.values()
 
 
-def _images(asked: Asked, chosen: Sequence[Target], options: Options, done: Callable[[Subject], None]) -> Explanation:
+def _images(
+    asked: Asked, chosen: Sequence[Target], options: Options, progress: Progress, done: Callable[[Subject], None]
+) -> Explanation:
     from polydx.explain.pictorial import explain_images, occlusion_of_images, of_images
 
     modality = chosen_modality(asked.study, asked.modalities, options.modality, Images)
-    if options.sanity or options.method == "integrated_gradients":
-        what = "--sanity" if options.sanity else f"`{options.method}`"
-        raise ConfigError(
-            f"{what} is for maps of spectra, and '{modality}' holds images: leave it out, or use grad_cam"
-        )
+    if options.method == "integrated_gradients":
+        raise ConfigError(f"`{options.method}` is for maps of spectra, and '{modality}' holds images: use grad_cam")
     if options.method == "grad_cam":
         from polydx.explain.gradients import grad_cam_of_images
 
         method = grad_cam_of_images(options.stage)
     else:
         method = occlusion_of_images()
-    found = explain_images(asked.subjects, method, modality, chosen, any_class=asked.sample is not None, done=done)
+    one, subjects = asked.sample is not None, list(asked.subjects) if options.sanity else asked.subjects
+    found = explain_images(subjects, method, modality, chosen, any_class=one, done=done)
     about = _about(asked, chosen, options)
-    return of_images(found, {**about, "options": {}, "modality": modality, "kind": Images.kind})
+    used = {k: v for k, v in about["options"].items() if k != "window"}
+    told = of_images(found, {**about, "options": used, "modality": modality, "kind": Images.kind})
+    if options.sanity:
+        from polydx.explain.sanity import sanity_of_images
+
+        for entry, target in zip(told.about["classes"], dict.fromkeys(e.target for e in found), strict=True):
+            progress.say(f"sanity check of {target.label}")
+            first = next(e for e in found if e.target == target)
+            own = _of_fit(list(subjects), first.seed, first.fold)
+            entry["sanity"] = sanity_of_images(own, method, modality, target, any_class=one).to_json()
+    return told
 
 
 def _sanity(
@@ -119,8 +129,12 @@ def _sanity(
     """Return the check of the first fit that explained the class."""
     from polydx.explain.sanity import sanity_of_spectra
 
-    first = next(s for s in subjects if (s.seed, s.fold) == (found.folds[0].seed, found.folds[0].fold))
+    first = _of_fit(subjects, found.folds[0].seed, found.folds[0].fold)
     return sanity_of_spectra(first, method, modality, found.target, any_class=one).to_json()
+
+
+def _of_fit(subjects: Sequence[Subject], seed: int | None, fold: int | None) -> Subject:
+    return next(s for s in subjects if (s.seed, s.fold) == (seed, fold))
 
 
 def _method(options: Options) -> Method:

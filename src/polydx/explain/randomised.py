@@ -15,7 +15,7 @@ SEED_OF_PLAN = 1_000_003
 
 
 def cascade(fitted: Fitted, modality: str, task: str, seed: int) -> Iterator[tuple[str, FittedNetwork]]:
-    """Yield copies of a network with ever more random parts: the head, what joins modalities, then stage by stage.
+    """Yield copies of a network with ever more random parts: head, fusion, pool, then stage by stage.
 
     Args:
         fitted: left as it is.
@@ -28,7 +28,7 @@ def cascade(fitted: Fitted, modality: str, task: str, seed: int) -> Iterator[tup
     mixed = planned_network(own.plan).eval()
     state, fresh = dict(own.network.state_dict()), random.state_dict()
     stages = [f"backbones.{modality}.{name}" for name in own.network.backbone(modality).stages[::-1]]
-    for part in (f"heads.{task}", "fusion", f"necks.{modality}", *stages):
+    for part in (f"heads.{task}", "fusion", f"pools.{modality}", f"necks.{modality}", *stages):
         keys = [key for key in state if key.startswith(f"{part}.")]
         if not keys and part not in stages:
             continue

@@ -6,25 +6,31 @@ randomisation test.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter
 
 from polydx.errors import ConfigError
 from polydx.explain.choice import Target
-from polydx.explain.spectral import Method, SpectralMap, explain_spectra
+from polydx.explain.pictorial import ImageMethod, explain_images
+from polydx.explain.spectral import Method, explain_spectra
 from polydx.explain.subjects import Subject
 from polydx.recipes.protocol import Fitted
 from polydx.study import Study
 
-Floats = NDArray[np.float64]
+Floats: TypeAlias = NDArray[np.float64]
+Maps: TypeAlias = Sequence[Floats]
+"""(L,) the mean map of spectra, or (H, W) those of several images, in one order."""
 
 ALIKE = 0.7
 """Mean absolute rank correlation with maps of random models from which on half of a map, by its ranks, is theirs."""
-DRAWS = 5
+DRAWS, IMAGES = 5, 3
 
 
 @dataclass(frozen=True)
@@ -33,7 +39,8 @@ class Sanity:
 
     Attributes:
         test: `weights` or `labels`, what was randomised.
-        steps: part, up to which was randomised from the answer backwards -> absolute rank correlation, mean over draws.
+        steps: part, up to which was randomised from the answer backwards -> absolute rank correlation, mean over draws
+            (of images, of the first) and images.
         similarity: absolute rank correlation with the map of the model that is random throughout.
         structure: structural similarity (SSIM over windows) with it.
     """
@@ -57,7 +64,7 @@ class Sanity:
 def sanity_of_spectra(
     subject: Subject, method: Method, modality: str, target: Target, *, any_class: bool = False, draws: int = DRAWS
 ) -> Sanity:
-    """Explain the same samples with models that have learnt nothing, and say how like the maps are.
+    """Explain the same samples with models that have learnt nothing, and say how like their mean maps are.
 
     A network gets random weights, part by part from its head backwards; any other recipe is fitted again to labels
     that were dealt out anew among the patients.
@@ -66,37 +73,91 @@ def sanity_of_spectra(
         ConfigError: the recipe is no network, and a model alone cannot be fitted again.
     """
 
-    def mapped(fitted: Fitted) -> Floats:
-        found: Sequence[SpectralMap] = explain_spectra(
-            [replace(subject, fitted=fitted)], method, modality, [target], any_class=any_class
-        )
-        return found[0].mean
+    def mapped(fitted: Fitted) -> Maps:
+        found = explain_spectra([replace(subject, fitted=fitted)], method, modality, [target], any_class=any_class)
+        return [found[0].mean]
 
+    return _sanity(subject, mapped, modality, target.task, draws, walked=draws)
+
+
+def sanity_of_images(
+    subject: Subject,
+    method: ImageMethod,
+    modality: str,
+    target: Target,
+    *,
+    any_class: bool = False,
+    draws: int = DRAWS,
+    most: int = IMAGES,
+) -> Sanity:
+    """Explain the same images with models that have learnt nothing, and say how like the maps are.
+
+    As `sanity_of_spectra`, but image by image, since maps of different images have no mean. Occlusion of an image asks
+    a model some 170 times: only the first draw of random weights is walked part by part.
+
+    Args:
+        subject: as in `explain_images`.
+        method: makes the maps.
+        modality: of images.
+        target: the class.
+        any_class: explain a sample whatever its label.
+        draws: random models.
+        most: patients whose first images are compared.
+
+    Raises:
+        ConfigError: the recipe is no network, and a model alone cannot be fitted again.
+    """
+
+    def mapped(fitted: Fitted) -> Maps:
+        asked = [replace(subject, fitted=fitted)]
+        found = explain_images(asked, method, modality, [target], any_class=any_class, most=most)
+        return [example.heat for example in found]
+
+    return _sanity(subject, mapped, modality, target.task, draws, walked=1)
+
+
+def _sanity(
+    subject: Subject, mapped: Callable[[Fitted], Maps], modality: str, task: str, draws: int, *, walked: int
+) -> Sanity:
     own = mapped(subject.fitted)
     if hasattr(subject.fitted, "plan"):  # a network says how it was built
-        return _with_random_weights(subject.fitted, own, mapped, modality, target.task, draws)
+        return _with_random_weights(subject.fitted, own, mapped, modality, task, draws, walked)
     if subject.refit is None:
         raise ConfigError("the sanity check of a recipe without a network fits it again: give the run, not the model")
-    others = [mapped(subject.refit(dealt_out(subject.train, target.task, draw))) for draw in range(draws)]
+    others = [mapped(subject.refit(dealt_out(subject.train, task, draw))) for draw in range(draws)]
     return _judged("labels", own, {"labels": others})
 
 
 def _with_random_weights(
-    fitted: Fitted, own: Floats, mapped: Callable[[Fitted], Floats], modality: str, task: str, draws: int
+    fitted: Fitted,
+    own: Maps,
+    mapped: Callable[[Fitted], Maps],
+    modality: str,
+    task: str,
+    draws: int,
+    walked: int,
 ) -> Sanity:
     from polydx.explain.randomised import cascade
 
-    found: dict[str, list[Floats]] = {}
+    found: dict[str, list[Maps]] = {}
     for draw in range(draws):
-        for part, random in cascade(fitted, modality, task, seed=draw):
+        steps = cascade(fitted, modality, task, seed=draw)
+        for part, random in steps if draw < walked else deque(steps, maxlen=1):
             found.setdefault(part, []).append(mapped(random))
     return _judged("weights", own, found)
 
 
-def _judged(test: str, own: Floats, others: dict[str, list[Floats]]) -> Sanity:
-    steps = {part: float(np.mean([abs(rank_correlation(own, m)) for m in maps])) for part, maps in others.items()}
+def _judged(test: str, own: Maps, others: dict[str, list[Maps]]) -> Sanity:
+    """Return the mean over draws and the maps of each; where both maps are flat, as of nothing for a class, none is."""
+
+    def mean(alike: Callable[[Floats, Floats], float], drawn: list[Maps]) -> float:
+        pairs = [(a, b) for maps in drawn for a, b in zip(own, maps, strict=True)]
+        found = [alike(a, b) for a, b in pairs if not (_flat(a) and _flat(b))]
+        return float(np.mean(found)) if found else 1.0  # nothing changed at all
+
+    steps = {part: mean(lambda a, b: abs(rank_correlation(a, b)), drawn) for part, drawn in others.items()}
     last = list(others)[-1]
-    return Sanity(test, steps, steps[last], float(np.mean([structural_similarity(own, m) for m in others[last]])))
+    return Sanity(test, steps, steps[last], mean(structural_similarity, others[last]))
 
 
 def dealt_out(study: Study, task: str, seed: int) -> Study:
@@ -121,16 +182,31 @@ def rank_correlation(one: Floats, other: Floats) -> float:
     return float(np.corrcoef(a, b)[0, 1])
 
 
+def _flat(values: Floats) -> bool:
+    there = values[np.isfinite(values)]
+    return len(there) < 2 or float(np.ptp(there)) == 0
+
+
 def structural_similarity(one: Floats, other: Floats, window: int = 11) -> float:
-    """Return the mean SSIM of two maps of one dimension, each scaled to a largest absolute value of 1.
+    """Return the mean SSIM of two maps, (L,) or (H, W), each scaled to a largest absolute value of 1.
+
+    Points of a spectrum where a map has no value are left out.
 
     Reference: Wang et al. (2004), IEEE Transactions on Image Processing 13(4), 600-612.
     """
     both = np.isfinite(one) & np.isfinite(other)
-    a, b = (m[both] / max(float(np.abs(m[both]).max(initial=0.0)), 1e-30) for m in (one, other))
-    seen_a, seen_b = (np.lib.stride_tricks.sliding_window_view(m, min(window, len(m))) for m in (a, b))
-    mean_a, mean_b = seen_a.mean(axis=1), seen_b.mean(axis=1)
-    shared = (seen_a * seen_b).mean(axis=1) - mean_a * mean_b
+    a, b = (m[both] if m.ndim == 1 else m for m in (one, other))
+    a, b = (m / max(float(np.abs(m).max(initial=0.0)), 1e-30) for m in (a, b))
+    mean_a, mean_b = _window_means(a, window), _window_means(b, window)
+    shared = _window_means(a * b, window) - mean_a * mean_b
+    varied = _window_means(a * a, window) - mean_a**2 + _window_means(b * b, window) - mean_b**2
     c1, c2 = (0.01 * 2) ** 2, (0.03 * 2) ** 2  # the constants of the paper, for values from -1 to 1
     level = (2 * mean_a * mean_b + c1) / (mean_a**2 + mean_b**2 + c1)
-    return float((level * (2 * shared + c2) / (seen_a.var(axis=1) + seen_b.var(axis=1) + c2)).mean())
+    return float((level * (2 * shared + c2) / (varied + c2)).mean())
+
+
+def _window_means(values: Floats, window: int) -> Floats:
+    """Return the mean of each window that lies inside, of a side of `window` or the whole of a shorter one."""
+    sides = [min(window, length) for length in values.shape]
+    inside = tuple(slice(s // 2, n - s + s // 2 + 1) for s, n in zip(sides, values.shape, strict=True))
+    return np.asarray(uniform_filter(values, size=sides, mode="nearest")[inside])
