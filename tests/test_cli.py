@@ -435,6 +435,12 @@ def small_model(folder):
     return workflows.train(folder / "study.yaml", recipe="logistic", out=folder / "model.zip")
 
 
+def test_answers_of_patients_need_a_file(monkeypatch, capsys):
+    code, said = inside(monkeypatch, capsys, "predict", "m.zip", "a.txt", "--patients", "folder")
+    assert code == 1
+    assert "ConfigError: `--patients` writes a second file" in said
+
+
 @pytest.mark.parametrize(
     ("out", "told"), [("0_0.txt/x.csv", "is a file, not a folder"), ("taken.csv", "it is a folder")]
 )

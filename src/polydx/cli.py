@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from polydx import __version__, terminal
-from polydx.errors import PolydxError
+from polydx.errors import ConfigError, PolydxError
 
 app = typer.Typer(
     name="polydx",
@@ -225,7 +225,9 @@ def predict(
     model: Annotated[Path, typer.Argument(metavar="BUNDLE", help="File that `polydx train` wrote.")],
     files: Annotated[
         list[Path],
-        typer.Argument(metavar="FILES...", help="Spectra or images; or one table of samples, for several modalities."),
+        typer.Argument(
+            metavar="FILES...", help="Spectra or images; or one table of samples that names them, a column a modality."
+        ),
     ],
     out_file: Annotated[
         Path | None,
@@ -245,6 +247,8 @@ def predict(
     from polydx.bundle.writing import as_text, check_ending
     from polydx.io.atomic import check_writable
 
+    if patients is not None and out_file is None:
+        raise ConfigError("`--patients` writes a second file, with an answer a patient: name the first by --out")
     if out_file is not None:
         check_ending(out_file)
         check_writable(out_file)

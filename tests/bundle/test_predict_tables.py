@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -256,3 +257,111 @@ def test_a_file_that_is_no_bundle_is_refused(tmp_path):
     (tmp_path / "m.zip").write_text("no zip")
     with pytest.raises(PolydxError, match=r"m\.zip"):
         load(tmp_path / "m.zip")
+
+
+def test_a_model_of_one_modality_takes_a_table_of_samples_too(three, of_spectra, table):
+    by_files = predict(of_spectra[0], [table.parent / f"{i}.csv" for i in (0, 2, 3)])
+    frame = pd.read_csv(table).iloc[[0, 2, 3]].drop(columns="sample").rename(columns={"raman": "file"})
+    frame.to_csv(table, index=False)
+    answers = predict(of_spectra[0], [table], patients="hospital")
+    assert list(answers["sample"]) == ["row 2", "row 3", "row 4"]
+    assert list(answers["patient"]) == ["a", "b", "b"]
+    np.testing.assert_array_equal(answers["disease: yes"], by_files["disease: yes"])
+    frame.to_parquet(table.with_suffix(".parquet"))
+    again = predict(of_spectra[0], [table.with_suffix(".parquet")])
+    np.testing.assert_array_equal(again["disease: yes"], by_files["disease: yes"])
+
+
+def test_a_spectrum_whose_column_is_named_like_the_modality_is_no_table_of_samples(three, of_spectra, tmp_path):
+    values = three.spectra("raman").values[0]
+    pd.DataFrame({"shift": AXIS, "raman": values}).to_csv(tmp_path / "one.csv", index=False)
+    assert list(predict(of_spectra[0], [tmp_path / "one.csv"])["file"]) == [str(tmp_path / "one.csv")]
+
+
+def test_folders_of_one_name_are_two_patients(three, of_spectra, tmp_path):
+    files = []
+    for i, centre in enumerate(["north", "south"]):
+        (tmp_path / centre / "P01").mkdir(parents=True)
+        files.append(written(tmp_path / centre / "P01" / "a.csv", three.spectra("raman").values[i]))
+    assert list(predict(of_spectra[0], files, patients="folder")["patient"]) == ["north/P01", "south/P01"]
+    told = Told()
+    predict(of_spectra[0], [files[0], files[0].parent / "a.csv", written(files[0].with_name("b.csv"), np.arange(20.0))],
+            patients="folder", progress=told)  # fmt: skip
+    assert told.said[0] == "all 3 files lie in the folder 'P01': they are taken as one patient's"
+
+
+def test_rows_that_name_no_patient_are_refused(fused, table):
+    frame = pd.read_csv(table)
+    frame.loc[[1, 6], "hospital"] = None
+    frame.to_csv(table, index=False)
+    with pytest.raises(ReadError, match="samples of nobody") as caught:
+        predict(fused[0], [table], patients="hospital")
+    assert [p.where for p in caught.value.problems] == ["row 3", "row 8"]
+
+
+def test_columns_that_the_table_lacks_are_told(fused, table):
+    pd.read_csv(table).drop(columns=["image", "site"]).to_csv(table, index=False)
+    told = Told()
+    predict(fused[0], [table], progress=told)
+    assert told.said[0] == "samples.csv has no column image, site: missing for every sample"
+
+
+def test_what_is_read_is_never_written_over(of_spectra, table, tmp_path):
+    before = table.read_bytes()
+    with pytest.raises(ConfigError, match=r"samples\.csv is what is read"):
+        predict_into(of_spectra[0], [table], table)
+    (tmp_path / "a.patients.csv").write_bytes(before)
+    with pytest.raises(ConfigError, match=r"a\.patients\.csv is what is read"):
+        predict_into(of_spectra[0], [tmp_path / "a.patients.csv"], tmp_path / "a.csv")
+    assert table.read_bytes() == before
+    with pytest.raises(ReadError, match="folders in place of files"):
+        predict(of_spectra[0], [tmp_path])
+
+
+@pytest.fixture(scope="module")
+def of_patients(three, tmp_path_factory):
+    study = replace(three, unit="patient")
+    steps = {"raman": ["snv"], "clinical": ["impute", "one_hot", "standardise"]}
+    folder = tmp_path_factory.mktemp("patients")
+    return made(study, folder / "m.zip", steps), made(study, folder / "raman.zip", {"raman": ["snv"]})
+
+
+def test_a_model_of_patients_answers_from_all_rows_of_a_patient(three, of_patients, table):
+    (bundle, _), _ = of_patients
+    frame = pd.read_csv(table).drop(columns="sample")
+    frame[["age", "site"]] = [[50.0, "arm"], [np.nan, None], [60.0, "leg"], [np.nan, None], *[[np.nan, None]] * 4]
+    frame.to_csv(table, index=False)
+    answers = predict(bundle, [table], patients="hospital")
+    assert list(answers["patient"]) == ["a", "b"]
+    bags = [[0, 4, 5], [2, 3, 6, 7]]  # the second row, of hospital a, has no spectrum
+    samples = [{"raman": [table.parent / f"{i}.csv" for i in bag], "clinical": {"age": age, "site": site}}
+               for bag, age, site in zip(bags, [50.0, 60.0], ["arm", "leg"], strict=True)]  # fmt: skip
+    np.testing.assert_array_equal(answers["disease: yes"], load(bundle).predict(samples)["disease: yes"])
+    frame.loc[4, "age"] = 51.0
+    frame.to_csv(table, index=False)
+    with pytest.raises(ReadError, match="rows of a patient that do not agree") as caught:
+        predict(bundle, [table], patients="hospital")
+    assert [p.what for p in caught.value.problems] == ["'age' is 50.0 in one row, 51.0 in another"]
+
+
+def test_a_model_of_patients_answers_once_a_folder(three, of_patients, tmp_path):
+    _, (bundle, _) = of_patients
+    files = []
+    for i in range(4):
+        (tmp_path / f"p{i % 2}").mkdir(exist_ok=True)
+        files.append(written(tmp_path / f"p{i % 2}" / f"{i}.csv", three.spectra("raman").values[i]))
+    answers = predict(bundle, files, patients="folder")
+    together = load(bundle).predict([{"raman": files[0::2]}, {"raman": files[1::2]}])
+    assert list(answers["patient"]) == ["p0", "p1"]
+    np.testing.assert_array_equal(answers["disease: yes"], together["disease: yes"])
+
+
+def test_a_sample_without_a_finite_probability_is_refused(three, of_spectra):
+    def overflowing(study):
+        return {"disease": np.where(np.arange(len(study))[:, None] == 1, np.nan, 0.5) * np.ones((1, 2))}
+
+    found = load(of_spectra[0])
+    broken = replace(found, model=replace(found.model, fitted=SimpleNamespace(predict_proba=overflowing)))
+    with pytest.raises(ReadError, match="1 sample without an answer; nothing was predicted") as caught:
+        broken.predict([{"raman": row} for row in three.spectra("raman").values[:3]])
+    assert [p.where for p in caught.value.problems] == ["sample 1"]

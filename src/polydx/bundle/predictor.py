@@ -16,7 +16,7 @@ from polydx.bundle.files import batches_of_files
 from polydx.bundle.frames import samples_of
 from polydx.bundle.graphs import GraphReader
 from polydx.bundle.inputs import gathered, problems_of, source_of
-from polydx.errors import BundleError, ConfigError, PolydxError, Problem, SpectrumError, counted
+from polydx.errors import BundleError, ConfigError, PolydxError, Problem, ReadError, SpectrumError, counted
 from polydx.io.parts import Parts
 from polydx.io.source import FileBytes, Source
 from polydx.progress import Progress, Silent
@@ -78,7 +78,8 @@ class Predictor:
             used) and `warnings` (sentences).
 
         Raises:
-            ReadError: something cannot be read or does not fit; everything that is wrong is listed.
+            ReadError: something cannot be read, does not fit, or is too large for a probability; everything that is
+                wrong is listed.
             SpectrumError, ImageError: the preprocessing cannot work on a measurement, such as a constant spectrum.
         """
         frame = pd.concat([self.answer(batch) for batch in self.batches(inputs)], ignore_index=True)
@@ -134,6 +135,7 @@ class Predictor:
             shape = found[name].shape if name in found else None
             if shape != (len(batch), len(task.classes)):
                 raise BundleError(f"the model does not answer its task '{name}' with {len(task.classes)} classes")
+        _refuse_unanswered(batch, found)
         return found
 
     def _refusals(self, batch: Batch) -> Iterator[Problem]:
@@ -146,6 +148,20 @@ class Predictor:
                 self.model.fitted.predict_proba(whole.take(np.asarray(positions, dtype=np.int64)))
             except PolydxError as error:
                 yield from problems_of(str(name), error)
+
+
+def _refuse_unanswered(batch: Batch, found: Probabilities) -> None:
+    """Refuse samples that the model has no probability for: NaN would be decided like one.
+
+    Raises:
+        ReadError: naming them.
+    """
+    finite = np.all([np.isfinite(p).all(axis=1) for p in found.values()], axis=0)
+    if not finite.all():
+        names = batch.origin["file" if "file" in batch.origin else "sample"][~finite]
+        what = "the model gives no probability: a value in it is too large to compute with"
+        problems = [Problem(str(name), what) for name in dict.fromkeys(names)]
+        raise ReadError(f"{counted(len(problems), 'sample')} without an answer; nothing was predicted", problems)
 
 
 def load(path: str | Path | FileBytes) -> Predictor:

@@ -33,3 +33,19 @@ def read_parquet(path: Source) -> pd.DataFrame:
         raise refusal(ReadError, path, found)
     frame: pd.DataFrame = table.to_pandas(ignore_metadata=True)
     return frame
+
+
+def parquet_columns(path: Source) -> pd.DataFrame:
+    """Return the columns of a Parquet file with their types, and no row: nothing of a long one is read.
+
+    Raises:
+        ReadError: broken.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        frame: pd.DataFrame = pq.read_schema(handle(path)).empty_table().to_pandas(ignore_metadata=True)
+    except (pa.ArrowException, OSError) as error:
+        raise refusal(ReadError, path, [f"is a broken Parquet file ({error})"]) from error
+    return frame

@@ -15,9 +15,9 @@ import pandas as pd
 
 from polydx.errors import ReadError
 from polydx.io.files import Format, format_of, open_file, refusal
-from polydx.io.parquet import read_parquet
+from polydx.io.parquet import parquet_columns, read_parquet
 from polydx.io.sheets import read_sheet
-from polydx.io.source import Source
+from polydx.io.source import FileBytes, Source
 from polydx.io.text import plain, quoted, read_text
 from polydx.io.typed import repeated_names, typed_frame
 
@@ -26,6 +26,7 @@ Row: TypeAlias = tuple[int, Sequence[str]]
 FORMATS: tuple[Format, ...] = ("text", "xlsx", "parquet")
 DELIMITERS = (",", ";", "\t")
 ROWS_SNIFFED = 50
+BYTES_SNIFFED = 1 << 18
 
 
 def read_table(path: str | Source, sheet: str | int | None = None, text: Sequence[str] = ()) -> pd.DataFrame:
@@ -57,6 +58,24 @@ def read_table(path: str | Source, sheet: str | int | None = None, text: Sequenc
     content = plain(read_text(path))
     delimiter, skipped = _delimiter(content)
     return _frame(list(_records(content, delimiter, skipped, path)), path, comma=delimiter != ",", text=text)
+
+
+def first_rows(path: str | Source) -> pd.DataFrame:
+    """Return the first rows of a table without reading a long one; of Parquet the columns alone.
+
+    Raises:
+        ReadError: as `read_table`.
+    """
+    path, head = open_file(path)
+    kind = format_of(path, head, FORMATS)
+    if kind == "parquet":
+        return parquet_columns(path)
+    if kind == "xlsx":
+        return read_table(path)
+    with path.open("rb") as file:
+        start = file.read(BYTES_SNIFFED)
+    whole = start if len(start) < BYTES_SNIFFED else start[: start.rfind(b"\n") + 1]
+    return read_table(FileBytes(path.name, whole))
 
 
 def _delimiter(content: str) -> tuple[str, int]:
