@@ -1,9 +1,10 @@
-"""Whole runs and trained models of a study whose samples lack modalities."""
+"""Whole runs and trained models, of studies whose samples may lack modalities."""
 
 import pytest
 
 from polydx import workflows
 from polydx.bundle import load
+from polydx.errors import ReadError, StudyError
 from polydx.validation.run_folder import read_run
 
 FEW = """
@@ -25,14 +26,15 @@ class Told:
     """A progress display that keeps what it was told."""
 
     def __init__(self):
-        self.lines = []
+        self.lines, self.steps = [], []
 
     def say(self, text):
         self.lines.append(text)
 
     def begin(self, what, total): ...
 
-    def step(self, what): ...
+    def step(self, what):
+        self.steps.append(what)
 
     def close(self): ...
 
@@ -74,3 +76,27 @@ def test_a_model_is_not_lost_where_inner_folds_are_too_small_for_prediction_sets
     predictor = load(path)
     assert predictor.model.sets is None
     assert "No prediction sets" in predictor.card
+
+
+@pytest.mark.slow
+def test_what_is_tuned_says_that_inner_folds_are_too_small(tmp_path):
+    (tmp_path / "study.yaml").write_text(FEW.replace("{kind", "{calibration: temperature, kind"))
+    with pytest.raises(StudyError, match="temperature or threshold need fits on inner folds, and one cannot be made"):
+        workflows.train(tmp_path / "study.yaml", recipe="fused", out=tmp_path / "model.zip")
+    assert not (tmp_path / "model.zip").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tuned", ["", "calibration: temperature, operating_point: {rule: youden}, "])
+def test_one_set_of_inner_fits_serves_all_that_is_tuned(tmp_path, tuned):
+    (tmp_path / "study.yaml").write_text(YAML.replace("{kind", f"{{{tuned}kind"))
+    told = Told()
+    options = {"recipe": "fused", "out": tmp_path / "model.zip", "progress": told}
+    with pytest.raises(ReadError, match="holds no run"):
+        workflows.train(tmp_path / "study.yaml", run=tmp_path, **options)
+    assert told.steps == []  # nothing was fitted in vain
+    model = load(workflows.train(tmp_path / "study.yaml", **options)).model
+    assert len(told.steps) == 6
+    assert sum(map(len, model.sets.scores["disease"].values())) == 24
+    assert set(model.fitted.temperatures) == ({"disease", "grade"} if tuned else set())
+    assert set(model.fitted.thresholds) == ({"disease"} if tuned else set())

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from polydx.config import OperatingPoint
+from polydx.errors import StudyError
 from polydx.recipes.out_of_fold import held_out
 from polydx.recipes.protocol import Fitted, Probabilities, Recipe
 from polydx.recipes.scaling import scaled
@@ -50,9 +51,18 @@ class Tuned:
         return self.fit_and_hold_out(study, seed, log)[0]
 
     def fit_and_hold_out(self, study: Study, seed: int, log: Path | None = None) -> tuple[Fitted, Probabilities]:
-        """Fit as `fit` does; return the out-of-fold probabilities too, scaled, as `held_out` has them."""
+        """Fit as `fit` does; return the out-of-fold probabilities too, scaled, as `held_out` has them.
+
+        Raises:
+            StudyError: the recipe cannot be fitted on an inner fold.
+        """
         fitted = self.recipe.fit(study, seed, log)
-        told = held_out(self.recipe, study, seed)
+        try:
+            told = held_out(self.recipe, study, seed)
+        except StudyError as error:
+            raise StudyError(
+                f"temperature or threshold need fits on inner folds, and one cannot be made: {error}"
+            ) from error
         temperatures, thresholds = dict(fitted.temperatures), dict(fitted.thresholds)
         for task in self.scaled:
             temperatures[task], note = choose_temperature(study, task, told[task])

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from polydx import __version__
 from polydx.datasets.catalogue import build_study
@@ -68,8 +69,11 @@ def train(
     refuse(prepared.findings)
     study, threads = prepared.study, os.cpu_count() or 1
     built = build_recipes(prepared.config.recipes, study, threads, data)[recipe]
+    validation = figures_for(run, prepared.config, study.name, recipe)
     study = study.having(built.modalities)
     progress.say(f"fitting {recipe} on {len(study)} samples of {len(study.patient_codes[1])} patients")
+    if sets:
+        progress.say("and on inner folds, for prediction sets (`--no-sets` leaves them out)")
     if len(study) < len(prepared.study):
         left = counted(len(prepared.study) - len(study), "sample")
         progress.say(f"left out: {left} with none of {', '.join(built.modalities)}")
@@ -81,7 +85,6 @@ def train(
         "polydx": __version__, "study": study.name, "recipe": recipe, "seed": seed, "simulated": study.simulated,
         "samples": len(study), "patients": len(study.patient_codes[1]),
     }  # fmt: skip
-    validation = figures_for(run, prepared.config, study.name, recipe)
     progress.say("exporting, and comparing with the recipe on every training sample")
     export_bundle(
         target, fitted, built, study, about,
@@ -98,24 +101,51 @@ def _fitted(
     Without sets, which is told, where they are not wanted or an inner fold is too small for a fit.
     """
     from polydx.recipes.conformal_fit import can_narrow, no_scores, scores_of
-    from polydx.recipes.out_of_fold import held_out
+    from polydx.recipes.out_of_fold import INNER_FOLDS, held_out
     from polydx.recipes.tuned import Tuned
 
+    inner = isinstance(recipe, Tuned) or (sets and can_narrow(study))
+    progress.begin("fits", 1 + inner * min(INNER_FOLDS, len(study.patient_codes[1])))
     if isinstance(recipe, Tuned):
-        fitted, told = recipe.fit_and_hold_out(study, seed)
+        fitted, told = replace(recipe, recipe=_Stepping(recipe.recipe, progress)).fit_and_hold_out(study, seed)
         return fitted, scores_of(study, told) if sets else None
-    fitted = recipe.fit(study, seed)
+    stepping = _Stepping(recipe, progress)
+    fitted = stepping.fit(study, seed)
     if not sets:
         return fitted, None
-    if not can_narrow(study):
+    if not inner:
         progress.say("too few patients of a class for any task: prediction sets will hold all classes")
         return fitted, no_scores(study)
-    progress.say("fitting five inner folds more, for prediction sets (`--no-sets` leaves them out)")
     try:
-        return fitted, scores_of(study, held_out(recipe, study, seed))
+        return fitted, scores_of(study, held_out(stepping, study, seed))
     except StudyError as error:
         progress.say(f"no prediction sets: an inner fold cannot be fitted ({error.message})")
         return fitted, None
+
+
+@dataclass(frozen=True)
+class _Stepping:
+    """A recipe that tells of each fit."""
+
+    recipe: Recipe
+    progress: Progress
+
+    @property
+    def name(self) -> str:
+        return self.recipe.name
+
+    @property
+    def config(self) -> dict[str, Any]:
+        return self.recipe.config
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        return self.recipe.modalities
+
+    def fit(self, study: Study, seed: int, log: Path | None = None) -> Fitted:
+        fitted = self.recipe.fit(study, seed, log)
+        self.progress.step(f"on {counted(len(study.patient_codes[1]), 'patient')}")
+        return fitted
 
 
 def pretrain(
