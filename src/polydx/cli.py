@@ -167,12 +167,18 @@ def evaluate(
     ] = None,
     data: DataDir = None,
     variant: Annotated[str | None, typer.Option("--variant", metavar="NAME", help="As this variant has it.")] = None,
+    seen: Annotated[
+        Path | None,
+        typer.Option("--seen", metavar="FILE", help="Write the samples here that the model was trained on."),
+    ] = None,
 ) -> None:
     """External validation: how well a bundle does on labelled patients of another centre."""
     from polydx import workflows
 
     with terminal.progress() as progress:
-        folder = workflows.evaluate(bundle, study, out=out_dir, data=data, variant=variant, progress=progress)
+        folder = workflows.evaluate(
+            bundle, study, out=out_dir, data=data, variant=variant, seen=seen, progress=progress
+        )
     terminal.print_run(folder)
 
 

@@ -110,7 +110,9 @@ class Task:
             return []
         task, label = self.parent
         if task not in tasks:
-            return [f"parent task '{task}' is none of the study's tasks: {', '.join(tasks)}"]
+            return [
+                f"parent task '{task}' is none of the study's tasks: {', '.join(tasks)}; add it, or leave `parent` out"
+            ]
         if label not in tasks[task].classes:
             return [f"parent class '{label}' is none of the classes of '{task}'"]
         seen, above = {name}, task

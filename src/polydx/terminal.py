@@ -176,7 +176,11 @@ def print_explanation(folder: Path) -> None:
 
 
 def print_endpoint(metrics: Mapping[str, Any]) -> None:
-    """Print the comparisons of the declared endpoint, each in one line."""
+    """Print the declared endpoint of an external validation, or its comparisons, each in one line."""
+    primary = metrics.get("primary")
+    if primary is not None and metrics["split"] == "external":
+        found = metrics["recipes"][primary["recipe"]]["tasks"][primary["task"]][primary["level"]][primary["metric"]]
+        line(f"primary endpoint, {primary['metric']} of {primary['task']} by {primary['level']}: {_interval(found)}")
     for c in metrics["comparisons"]:
         pair = f"primary endpoint, {c['metric']} of {c['task']} by {c['level']}: {c['a']} - {c['b']}"
         if c.get("difference") is None:

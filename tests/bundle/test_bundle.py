@@ -16,7 +16,7 @@ from polydx.bundle import load
 from polydx.bundle.answers import by_patient
 from polydx.bundle.export import export_bundle
 from polydx.bundle.graph_checks import check_graph
-from polydx.bundle.training import trained_on
+from polydx.bundle.training import reappearing
 from polydx.bundle.writing import ENDINGS, check_ending, writing
 from polydx.datasets.simulated import simulate_two_class
 from polydx.errors import BundleError, ConfigError, ReadError
@@ -187,10 +187,11 @@ def test_training_patients_and_measurements_are_found_by_keyed_hashes_and_not_by
     exported(study, LOGISTIC, tmp_path / "m.zip")
     manifest = load(tmp_path / "m.zip").manifest
     assert str(study.patients[0]) not in json.dumps(manifest)
-    assert trained_on(manifest, study, ["raman"]) == (sorted(set(study.patients)), len(study))
+    patients, measurements = reappearing(manifest, {}, study, ["raman"]).trained
+    assert (patients, len(measurements)) == (set(study.patients), len(study))
     other = make_study(seed=1)
     other = replace(other, samples=other.samples.assign(patient="other/" + other.samples["patient"]))
-    assert trained_on(manifest, other, ["raman"]) == ([], 0)
+    assert reappearing(manifest, {}, other, ["raman"]).samples.empty
 
 
 MEMBER = {

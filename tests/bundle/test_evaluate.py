@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -13,7 +14,7 @@ from tests.bundle.test_bundle import LOGISTIC, exported
 from polydx import workflows
 from polydx.bundle import load
 from polydx.bundle.aligned import aligned
-from polydx.bundle.training import seen_by_weights, training_hashes
+from polydx.bundle.training import reappearing, training_hashes
 from polydx.errors import ConfigError, LeakageError, StudyError
 from polydx.recipes.provenance import Manifest, seen_in
 from polydx.study import RowIndex, Spectra, Table, Task
@@ -37,9 +38,9 @@ def with_table(make_study):
     return replace(study, modalities=modalities, rows={**study.rows, "clinical": RowIndex.one_each(16)})
 
 
-def write_study(path, recipes=None, **options):
+def write_study(path, recipes=None, primary=None, **options):
     study = {"dataset": "simulated-tumour", "options": {**SIMULATED, **options}}
-    validation = {"bootstrap": 100}
+    validation = {"bootstrap": 100, **({"primary": primary} if primary else {})}
     path.write_text(yaml.safe_dump({"study": study, "recipes": recipes or {}, "validation": validation}))
     return path
 
@@ -50,7 +51,7 @@ def test_a_row_without_any_value_the_model_takes_is_no_measurement(with_table, t
     frame = with_table.modalities["clinical"].frame.copy()
     frame.loc[3, ["age", "sex"]] = [np.nan, None]
     empty = replace(with_table, modalities={**with_table.modalities, "clinical": Table(frame)})
-    study, _ = aligned(model, empty)
+    study = aligned(model, empty).study
     assert np.flatnonzero(~study.present("clinical")).tolist() == [3]
     assert study.present("raman").all()
 
@@ -68,20 +69,33 @@ def test_a_cross_validation_in_the_folder_is_not_written_over(make_study, tmp_pa
     assert (kept / "metrics.json").read_bytes() == before
 
 
-def test_patients_of_a_pretraining_alone_are_found_too(make_study):
+def test_patients_of_a_pretraining_alone_are_found_too(make_study, tmp_path):
     study = make_study()
     key = "ab" * 32
     manifest = Manifest("simclr", "pretraining", seen_in(study).conceal(key)).to_json()
     described = {"members": [{"kind": "network", "manifest": manifest}]}
-    patients = sorted(set(map(str, study.patients)))
-    assert seen_by_weights(described, study, ["raman"]) == (patients, len(study.modalities["raman"]))
-    assert seen_by_weights({"kind": "classical"}, study, ["raman"]) == ([], 0)
     told = SimpleNamespace(
         manifest={"training": training_hashes(make_study(seed=5), ["raman"])}, modalities={"raman": {}}
     )
     renamed = replace(study, samples=study.samples.assign(patient="new/" + study.samples["patient"]))
     with pytest.raises(LeakageError, match="networks, pretraining included, have seen 24 measurements"):
-        _refuse_training(told, described, renamed)
+        _refuse_training(told, described, renamed, tmp_path / "seen.csv")
+    seen = pd.read_csv(tmp_path / "seen.csv")
+    assert seen["sample"].tolist() == list(study.ids)
+    assert set(seen["why"]) == {"measurement seen by its weights"}
+    found = reappearing(told.manifest, described, study, ["raman"])
+    assert found.weights[0] == set(map(str, study.patients))
+    assert len(found.weights[1]) == len(study.modalities["raman"])
+    assert set(found.samples["why"]) == {"patient of the training; measurement seen by its weights"}
+
+
+def test_where_nothing_reappears_the_list_is_empty(make_study, tmp_path):
+    other = replace(
+        study := make_study(seed=5), samples=study.samples.assign(patient="new/" + study.samples["patient"])
+    )
+    told = SimpleNamespace(manifest={"training": training_hashes(make_study(), ["raman"])}, modalities={"raman": {}})
+    _refuse_training(told, {"kind": "classical"}, other, tmp_path / "seen.csv")
+    assert (tmp_path / "seen.csv").read_text().split() == ["sample,patient,why"]
 
 
 @pytest.mark.slow
@@ -115,8 +129,16 @@ def test_a_bundle_is_judged_on_other_patients_and_refuses_its_own(tmp_path):
     assert not (tmp_path / "no").exists()
     assert "48 were in its training" in str(refused.value)
     renamed = write_study(tmp_path / "renamed.yaml", seed=0, name="elsewhere")
-    with pytest.raises(LeakageError, match="those of samples .* and 38 more"):
+    with pytest.raises(LeakageError, match="`--seen FILE` lists the 48 samples") as refused:
         workflows.evaluate(bundle, renamed, out=tmp_path / "no")
+    assert re.search("those of samples .* and 38 more", str(refused.value))
+    with pytest.raises(LeakageError, match=r"seen\.csv lists the 48 samples"):
+        workflows.evaluate(bundle, renamed, out=tmp_path / "no", seen=tmp_path / "seen.csv")
+    seen = pd.read_csv(tmp_path / "seen.csv")
+    assert len(seen) == 48
+    assert set(seen["why"]) == {"measurement of the training"}
+    with pytest.raises(ConfigError, match="written as .csv, .parquet, .json"):
+        workflows.evaluate(bundle, renamed, out=tmp_path / "no", seen=tmp_path / "seen.xlsx")
 
 
 def test_classes_are_joined_by_name_and_spectra_brought_onto_the_models_axis(make_study, model):
@@ -129,7 +151,7 @@ def test_classes_are_joined_by_name_and_spectra_brought_onto_the_models_axis(mak
         tasks={"disease": replace(study.tasks["disease"], classes=("yes", "no")), "other": Task(("a", "b"))},
         labels=pd.DataFrame({"disease": 1 - study.labels["disease"], "other": 0}, index=study.labels.index),
     )
-    found, notes = aligned(model, turned)
+    found, notes, _ = aligned(model, turned)
     np.testing.assert_array_equal(found.label_codes("disease"), study.label_codes("disease"))
     np.testing.assert_allclose(found.spectra("raman").values[0], np.sin(model.axes["raman"] / 50), atol=5e-3)
     assert any("interpolated" in note for note in notes)
@@ -159,7 +181,7 @@ def test_columns_of_tables_are_joined_by_name_and_units_must_agree(with_table, t
     exported(years, both, tmp_path / "m.zip")
     model = load(tmp_path / "m.zip").model
     younger = Table(frame.drop(columns="sex").assign(weight=1.0), {"age": "a"})
-    found, notes = aligned(model, replace(years, modalities={**with_table.modalities, "clinical": younger}))
+    found, notes, _ = aligned(model, replace(years, modalities={**with_table.modalities, "clinical": younger}))
     assert list(found.modalities["clinical"].frame) == list(frame)
     assert "clinical: missing for every sample: sex" in notes
     with pytest.raises(StudyError, match="is in months; the model takes a"):

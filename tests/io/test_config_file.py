@@ -111,7 +111,7 @@ study:
             "validation.primary names recipe 'svm'; the recipes are logistic, cnn",
         ),
         (GOOD.replace("versus: logistic", "versus: cnn"), "compares 'cnn' with itself"),
-        (GOOD.replace("recipe: cnn, ", ""), r"validation.primary.*'recipe' is required"),
+        (GOOD.replace("recipe: cnn, ", ""), "validation.primary names no recipe; add `recipe:`, one of logistic, cnn"),
         (GOOD.replace("primary:", "seeds: [1, 1], primary:"), "a seed stands twice"),
         (GOOD.replace("  cnn:", "  my cnn:"), "recipe name 'my cnn': use letters, digits"),
         (GOOD.replace("{dataset: als-saliva}", "{}"), "give either `dataset: NAME`.*or `samples: FILE`"),

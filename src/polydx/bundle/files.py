@@ -63,7 +63,7 @@ def _pieces(model: Model, name: str, about: Modality, source: Source) -> Iterato
     told: list[str] = []
     if about.kind == "images":
         frames = [pixels for _, pixels in images_of(source, about.window, name)]
-        told += [w for w in dict.fromkeys(small(name, p, about.size) for p in frames) if w]
+        told += [w for w in dict.fromkeys(small(name, p.shape, about.size) for p in frames) if w]
         yield frames, told, len(frames) > 1
         return
     # The spectra of a patient belong together, however many they are.

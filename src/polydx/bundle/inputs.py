@@ -86,7 +86,7 @@ class Gathered:
         several = given if isinstance(given, list) and not _numbers(given) else [given]
         if about.kind == "images":
             frames = [(called, p) for one in several for called, p in images_of(one, about.window, name)]
-            told += [w for w in dict.fromkeys(small(modality, p, about.size) for _, p in frames) if w]
+            told += [w for w in dict.fromkeys(small(modality, p.shape, about.size) for _, p in frames) if w]
             self.images.setdefault(modality, []).extend(frames)
             return len(frames)
         blocks = [spectra_of(one, self.model.axes[modality], modality, told) for one in several]
@@ -230,11 +230,11 @@ def images_of(given: Any, window: Window, name: str) -> list[tuple[str, Pixels]]
     return [(name, pixels)]
 
 
-def small(modality: str, pixels: Pixels, size: tuple[int, int] | None) -> str:
+def small(modality: str, shape: tuple[int, ...], size: tuple[int, int] | None) -> str:
     """Return a warning for an image with fewer pixels than the model looks at; empty for others."""
-    if size is None or (pixels.shape[0] >= size[0] and pixels.shape[1] >= size[1]):
+    if size is None or (shape[0] >= size[0] and shape[1] >= size[1]):
         return ""
-    own, wanted = f"{pixels.shape[0]} x {pixels.shape[1]}", f"{size[0]} x {size[1]}"
+    own, wanted = f"{shape[0]} x {shape[1]}", f"{size[0]} x {size[1]}"
     return f"{modality}: the image has {own} pixels, fewer than the {wanted} the model looks at: it was enlarged"
 
 

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from polydx.recipes.provenance import NOTHING, Concealed, Manifest, key_of, seen_in
+import pandas as pd
+
+from polydx.errors import Problem, counted
+from polydx.recipes.provenance import NOTHING, Concealed, Manifest, Seen, key_of, seen_in
 from polydx.study import Study
+
+NAMED = 10
+"""Patients or samples that a refusal names."""
 
 
 def training_hashes(study: Study, modalities: Sequence[str]) -> dict[str, Any]:
@@ -15,37 +22,77 @@ def training_hashes(study: Study, modalities: Sequence[str]) -> dict[str, Any]:
     return own.to_json()
 
 
-def trained_on(manifest: Mapping[str, Any], study: Study, modalities: Sequence[str]) -> tuple[list[str], int]:
-    """Return which patients of a study the bundle was trained on, and how many of its measurements."""
-    found = seen_in(study, modalities)
-    patients, measurements = Concealed.from_json(manifest["training"]).among(found.patients, found.hashes)
-    return sorted(patients), len(measurements)
+@dataclass(frozen=True)
+class Reappearing:
+    """What of a study a model saw while it was made.
+
+    Attributes:
+        trained: patients, and content hashes of measurements, that the bundle was trained on.
+        weights: those that its networks have seen, pretraining included.
+        samples: one row a sample that either is about: `sample`, `patient`, and `why`.
+    """
+
+    trained: tuple[set[str], set[str]]
+    weights: tuple[set[str], set[str]]
+    samples: pd.DataFrame
+
+    def problems(self) -> list[Problem]:
+        """Return one problem each for patients, measurements and weights; none where nothing was seen."""
+        (patients, copies), (before, more) = self.trained, self.weights
+        found = []
+        if patients:
+            found.append(Problem("patients", f"the model was trained on {_named(sorted(patients))}"))
+        if copies:
+            whose = self.samples.loc[self.samples["why"].str.contains(MEASUREMENT, regex=False), "sample"]
+            found.append(
+                Problem("measurements", f"{len(copies)} were in its training, those of samples {_named(list(whose))}")
+            )
+        if more - copies or before - patients:
+            named = _named(sorted(before)) or "(none by name)"
+            told = f"have seen {counted(len(more), 'measurement')}, and the patients {named}"
+            found.append(Problem("weights", f"those of its networks, pretraining included, {told}"))
+        return found
 
 
-def copies_of_training(manifest: Mapping[str, Any], study: Study, modalities: Sequence[str]) -> list[str]:
-    """Return the samples of a study of which the bundle was trained on a measurement."""
-    found, hashes = seen_in(study, modalities), study.content_hashes()
-    _, copies = Concealed.from_json(manifest["training"]).among(found.patients, found.hashes)
-    return [
-        str(sample)
-        for i, sample in enumerate(study.ids)
-        if any(not copies.isdisjoint(hashes[name][study.rows[name][i]]) for name in modalities if name in hashes)
-    ]
+PATIENT, MEASUREMENT = "patient of the training", "measurement of the training"
 
 
-def seen_by_weights(described: Any, study: Study, modalities: Sequence[str]) -> tuple[list[str], int]:
-    """Return which patients, and how many measurements, the networks of a model have seen, pretraining included.
+def reappearing(manifest: Mapping[str, Any], described: Any, study: Study, modalities: Sequence[str]) -> Reappearing:
+    """Return which patients and measurements of a study a model was trained or pretrained on.
 
     Args:
-        described: the model of a bundle, as model.json has it.
+        manifest: of the bundle.
+        described: the model of the bundle, as model.json has it.
         study: what it is to be judged on.
         modalities: of the study, to compare.
     """
+    found, hashes = seen_in(study, modalities), study.content_hashes()
+    trained = Concealed.from_json(manifest["training"]).among(found.patients, found.hashes)
+    weights = _seen_by_weights(described).shared_with(found)
+    rows = []
+    for i, (sample, patient) in enumerate(zip(study.ids, map(str, study.patients), strict=True)):
+        own = {h for name in modalities if name in hashes for h in hashes[name][study.rows[name][i]]}
+        reasons = {
+            PATIENT: patient in trained[0],
+            MEASUREMENT: bool(own & trained[1]),
+            "patient seen by its weights": patient in weights[0] - trained[0],
+            "measurement seen by its weights": bool(own & (weights[1] - trained[1])),
+        }
+        if any(reasons.values()):
+            rows.append((str(sample), patient, "; ".join(why for why, holds in reasons.items() if holds)))
+    return Reappearing(trained, weights, pd.DataFrame(rows, columns=["sample", "patient", "why"]))
+
+
+def _named(found: Sequence[str]) -> str:
+    return ", ".join(found[:NAMED]) + (f" and {len(found) - NAMED} more" if len(found) > NAMED else "")
+
+
+def _seen_by_weights(described: Any) -> Seen:
+    """Return what the networks of a model have seen, pretraining included."""
     known = NOTHING
     for manifest in _manifests(described):
         known = known | Manifest.from_json(manifest).seen
-    patients, copies = known.shared_with(seen_in(study, modalities))
-    return sorted(patients), len(copies)
+    return known
 
 
 def _manifests(config: Any) -> Iterator[Mapping[str, Any]]:

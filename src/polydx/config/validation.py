@@ -21,9 +21,12 @@ MetricName: TypeAlias = Literal["auroc", "accuracy", "balanced_accuracy", "f1", 
 
 
 class PrimaryConfig(Strict):
-    """The one endpoint declared before the run; the headline of the report."""
+    """The one endpoint declared before the run; the headline of the report.
 
-    recipe: str
+    A study without `recipes`, which only bundles are evaluated on, names no recipe.
+    """
+
+    recipe: str | None = None
     versus: str | list[str] | None = None
     task: str
     level: Literal["patient", "sample"] = "patient"

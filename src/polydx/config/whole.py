@@ -62,6 +62,8 @@ class Config(Strict):
         primary = self.validation.primary
         if primary is None or not self.recipes:
             return self
+        if primary.recipe is None:
+            raise ValueError(f"validation.primary names no recipe; add `recipe:`, one of {', '.join(self.recipes)}")
         for name in [primary.recipe, *(primary.opponents or [])]:
             if name not in self.recipes:
                 raise ValueError(f"validation.primary names recipe '{name}'; the recipes are {', '.join(self.recipes)}")

@@ -145,6 +145,12 @@ def _pictures(blocks: Sequence[Block]) -> Iterator[Picture]:
 def _subtitle(view: View) -> str:
     study, metrics = view.run.study, view.run.metrics
     recipes = len(view.metrics)
+    if view.external:
+        bundle = metrics["bundle"]
+        return (
+            f"{study['patients']} patients, {study['samples']} samples; external validation of the bundle"
+            f" '{bundle['name']}', trained on '{bundle['about']['study']}'"
+        )
     return (
         f"{study['patients']} patients, {study['samples']} samples, {recipes} recipe{'s' if recipes != 1 else ''}, "
         f"{metrics.get('split', 'cross-validation by patient')}"

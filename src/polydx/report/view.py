@@ -15,7 +15,7 @@ from polydx.report.words import natural_order, short_names
 from polydx.study import IntArray, Task
 from polydx.validation.metrics import decide
 from polydx.validation.outcomes import Outcomes, leaves, under_parent
-from polydx.validation.run_folder import Run
+from polydx.validation.run_folder import EXTERNAL, Run
 from polydx.validation.table import read_outcomes
 
 Floats = NDArray[np.float64]
@@ -78,6 +78,11 @@ class View:
     def simulated(self) -> bool:
         """True where no patient ever had these measurements."""
         return bool(self.run.metrics.get("simulated", self.run.study.get("simulated", False)))
+
+    @property
+    def external(self) -> bool:
+        """True where a finished model was evaluated, and nothing fitted."""
+        return bool(self.run.metrics.get("split") == EXTERNAL)
 
     @property
     def metrics(self) -> dict[str, Any]:

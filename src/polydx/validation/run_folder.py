@@ -26,12 +26,16 @@ from polydx.validation.run_lock import LOCK
 from polydx.validation.weights import read_weights, write_weights
 
 ALSO = ("scenarios", "modality_weights")
-TABLES = ("predictions.parquet", *(f"{name}.parquet" for name in ALSO), "splits.csv", "history.csv")
+WARNINGS = "warnings.csv"
+TABLES = ("predictions.parquet", *(f"{name}.parquet" for name in ALSO), "splits.csv", "history.csv", WARNINGS)
 FINISHED = ("metrics.json", *TABLES, "report.html")
 """Files of a finished run; a folder in which a new run has started holds none of them."""
 
 EXTERNAL = "external"
 """What stands for the split where a finished model was evaluated."""
+
+WARNED = "warnings of the model"
+"""Subgroup of patients there: those of whom any answer carries a warning, and the others."""
 
 REMEDY = "run the study again into another folder"
 
@@ -119,6 +123,7 @@ def finish_run(
     *,
     scenarios: pd.DataFrame | None = None,
     modality_weights: pd.DataFrame | None = None,
+    warnings: pd.DataFrame | None = None,
 ) -> None:
     """Write what the fits gave, metrics.json last; files of folds that are no part of this run go."""
     for kept in ("folds", "weights", "logs", *ALSO):
@@ -128,7 +133,8 @@ def finish_run(
         write_predictions(scenarios, folder / "scenarios.parquet")
     if modality_weights is not None and len(modality_weights):
         write_weights(modality_weights, folder / "modality_weights.parquet")
-    for name, frame in (("splits.csv", splits), ("history.csv", history)):
+    tables = {"splits.csv": splits, "history.csv": history, **({} if warnings is None else {WARNINGS: warnings})}
+    for name, frame in tables.items():
         with replacing(folder / name) as temporary:
             frame.to_csv(temporary, index=False)
     write_json(folder / "metrics.json", metrics)

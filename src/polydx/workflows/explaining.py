@@ -80,7 +80,7 @@ def explain_run(
 
     progress, run = progress or Silent(), read_run(folder)
     primary = run.config.validation.primary
-    recipe = next(iter(run.config.recipes)) if primary is None else primary.recipe
+    recipe = (primary and primary.recipe) or next(iter(run.config.recipes))
     for options in _cheap(study, run_modalities(run, recipe), run.config.recipes[recipe].kind == "network"):
         for task in run.tasks:
             try:

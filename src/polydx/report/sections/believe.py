@@ -7,13 +7,13 @@ from typing import Any
 import pandas as pd
 
 from polydx.errors import counted
-from polydx.report.blocks import Block, Cell, Details, Heading, Notice, Section, Table, Text
+from polydx.report.blocks import Block, Details, Heading, Notice, Section, Table, Text
 from polydx.report.figures.intervals import leakage_gap
 from polydx.report.sections.calibrated import calibration_blocks
 from polydx.report.sections.common import picture
+from polydx.report.sections.external import other_centre
 from polydx.report.view import View
 from polydx.report.words import DASH, estimate, interval, metric_name, number
-from polydx.validation.run_folder import EXTERNAL
 
 SEVERITIES = ("error", "warning", "note")
 
@@ -29,8 +29,10 @@ def can_i_believe_it(view: View) -> Section:
                 " real ones.",
             )
         )
-    if external(view):
-        blocks += [Heading("Patients of another centre"), *_external(view), *_sets(view), *_undefined(view)]
+    if view.external:
+        blocks += other_centre(view)
+        blocks += [Heading("Checks of the data"), *_checks(view)]
+        blocks += [Heading("Resampling"), *_undefined(view)]
     else:
         blocks += [Heading("Split by patient"), *_split(view)]
         blocks += [Heading("What a split by sample would have claimed"), *_gap(view)]
@@ -38,41 +40,6 @@ def can_i_believe_it(view: View) -> Section:
         blocks += [Heading("Repetition and resampling"), *_seeds(view), Text(SHARED_TRAINING), *_undefined(view)]
     blocks += [Heading("Calibration"), *calibration_blocks(view)]
     return Section("believe", "Can I believe it?", blocks)
-
-
-def external(view: View) -> bool:
-    """Tell whether a finished model was evaluated, and nothing fitted."""
-    return view.run.metrics.get("split") == EXTERNAL
-
-
-def _external(view: View) -> list[Block]:
-    told = str(view.run.metrics.get("split_in_words", ""))
-    blocks: list[Block] = [
-        Text(
-            f"{told} Nothing was fitted: the model answered as it would anywhere, at its own operating points. So"
-            " there are no folds, no repetition and no leakage gap to report. Whether the model had seen any of these"
-            " patients or measurements was looked up by keyed hashes in the bundle: it had not."
-        )
-    ]
-    return blocks + [Notice("note", str(note)) for note in view.run.metrics.get("notes", [])]
-
-
-def _sets(view: View) -> list[Block]:
-    """Return how often the bundle's prediction sets held the truth, and how large they were."""
-    rows: list[list[str | Cell]] = []
-    for recipe in view.metrics.values():
-        for task, levels in recipe["tasks"].items():
-            found = levels.get("prediction_sets")
-            if found:
-                held = Cell(number(found["coverage"]["estimate"]), interval(found["coverage"]))
-                by_class = [f"{c} {number(own['coverage']['estimate'], 2)} of {own['n']}"
-                            for c, own in found["per_class"].items()]  # fmt: skip
-                rows.append([task, str(found["n"]), held, number(found["mean_size"], 2), "; ".join(by_class)])
-    if not rows:
-        return []
-    caption = "Prediction sets of the bundle, meant to hold the truth in 90 % of patients: how many do, and their size."
-    head = ["task", "patients", "coverage (95 % interval)", "mean classes a set", "coverage by class"]
-    return [Heading("Prediction sets"), Table(caption, head, rows, numbers=9)]
 
 
 def patients_on_both_sides(splits: pd.DataFrame) -> int:

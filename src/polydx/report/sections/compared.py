@@ -9,6 +9,7 @@ import pandas as pd
 from polydx.report.blocks import Block, Bullets, Cell, Notice, Picture, Section, Table, Text
 from polydx.report.figures.intervals import metric_intervals
 from polydx.report.sections.common import many, picture, seeds_of, units, widest
+from polydx.report.sections.external import beside_validation
 from polydx.report.view import View
 from polydx.report.words import (
     DASH,
@@ -21,7 +22,6 @@ from polydx.report.words import (
     p_value,
     seeds_phrase,
 )
-from polydx.validation.run_folder import EXTERNAL
 
 SHOWN = ("auroc", "accuracy", "balanced_accuracy")
 ALPHA = 0.05
@@ -29,9 +29,8 @@ ALPHA = 0.05
 
 def compared_with_what(view: View) -> Section:
     """Return the figures of all recipes side by side, the table of comparisons and what they say in words."""
-    if view.run.metrics.get("split") == EXTERNAL:
-        only = Text("An external validation judges one finished model: there is no other recipe to compare it with.")
-        return Section("compared", "Compared with what?", [only])
+    if view.external:
+        return Section("compared", "Compared with what?", beside_validation(view))
     blocks: list[Block] = []
     if len(view.metrics) == 1:
         blocks.append(

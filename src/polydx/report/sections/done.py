@@ -14,10 +14,9 @@ from polydx.io.config_file import to_yaml
 from polydx.report.blocks import Block, Code, Details, Heading, Section, Table, Text
 from polydx.report.figures.fitting import class_spectra, learning_curves
 from polydx.report.sections.common import picture
-from polydx.report.sections.tripod import TRIPOD_ITEMS
+from polydx.report.sections.tripod import tripod_items
 from polydx.report.view import View
 from polydx.report.words import DASH, listed, number, percent
-from polydx.validation.run_folder import EXTERNAL
 
 CURVES = {"loss": "training patients", "monitor": "inner patients (held out inside training)"}
 
@@ -34,7 +33,7 @@ def what_was_done(view: View) -> Section:
     blocks += _learning(view)
     blocks += _spectra(view)
     blocks += [Heading("Where it ran"), _environment(view), Heading("How to repeat it"), *_repeat(view)]
-    blocks.append(Details("Where this report answers TRIPOD+AI", [_tripod()]))
+    blocks.append(Details("Where this report answers TRIPOD+AI", [_tripod(view)]))
     return Section("done", "What was done?", blocks)
 
 
@@ -54,7 +53,7 @@ def plain(value: Any) -> str:
 
 
 def _recipes(view: View) -> Block:
-    if view.run.metrics.get("split") == EXTERNAL:
+    if view.external:
         about = view.run.metrics["bundle"]["about"]
         return Text(
             f"The bundle holds the recipe {about['recipe']}, fitted with seed {about['seed']} on"
@@ -81,10 +80,8 @@ def _recipes(view: View) -> Block:
 
 def _tuned(view: View) -> str:
     """Say what was chosen on which patients."""
-    found = [
-        "What was tuned on what: settings were fixed in the configuration before the run; nothing was chosen on test"
-        " patients."
-    ]
+    before = "with the bundle" if view.external else "in the configuration before the run"
+    found = [f"What was tuned on what: settings were fixed {before}; nothing was chosen on test patients."]
     lengths: dict[str, list[str]] = {}
     for name, config in view.run.config.recipes.items():
         if config.kind == "network":
@@ -101,10 +98,9 @@ def _tuned(view: View) -> str:
     cuts = view.run.predictions[["recipe", "task", "threshold"]].dropna().drop_duplicates()
     for (recipe, task), own in cuts.groupby(["recipe", "task"], sort=False):
         low, high = own["threshold"].min(), own["threshold"].max()
-        found.append(
-            f"{recipe}, {task}: threshold fitted inside the training part of each fold ({number(low)} to"
-            f" {number(high)})."
-        )
+        where = "on inner patients of training" if view.external else "inside the training part of each fold"
+        reach = number(low) if low == high else f"{number(low)} to {number(high)}"
+        found.append(f"{recipe}, {task}: threshold fitted {where} ({reach}).")
     if cuts.empty:
         found.append("Two-class tasks are decided at a probability of 0.5, others by the largest probability.")
     return " ".join(found)
@@ -119,8 +115,14 @@ def _how_long(training: TrainingConfig) -> str:
 
 def _validation(view: View) -> Table:
     v = view.run.config.validation
-    if view.run.metrics.get("split") == EXTERNAL:
-        own = [["split", "none: a finished model was evaluated"], ["resamples of patients", str(v.bootstrap)]]
+    if view.external:
+        asked = view.primary
+        endpoint = DASH if asked is None else f"{asked['metric']} of {asked['task']}, {asked['level']} level"
+        own = [
+            ["split", "none: a finished model was evaluated"],
+            ["resamples of patients", str(v.bootstrap)],
+            ["primary endpoint", endpoint],
+        ]
         return Table("Validation settings.", ["setting", "value"], own, numbers=9)
     primary = v.primary
     declared = (
@@ -257,7 +259,7 @@ def _repeat(view: View) -> list[Block]:
         )
     data = " --data DIR" if config.study.dataset is not None and not view.simulated else ""
     command = f"polydx run config.yaml{data} --out repeated"
-    if view.run.metrics.get("split") == EXTERNAL:
+    if view.external:
         command = f"polydx evaluate BUNDLE config.yaml{data} --out repeated"
     return [
         Text("In the run folder, with the versions above; the same machine gives the same predictions, byte for byte:"),
@@ -266,9 +268,9 @@ def _repeat(view: View) -> list[Block]:
     ]
 
 
-def _tripod() -> Table:
+def _tripod(view: View) -> Table:
     caption = (
         "Items of TRIPOD+AI (Collins et al. 2024, BMJ 385:e078378), shortened, and where they are answered; 'authors'"
         " marks what no software can know."
     )
-    return Table(caption, ["item", "what", "where"], [list(row) for row in TRIPOD_ITEMS], numbers=9)
+    return Table(caption, ["item", "what", "where"], [list(row) for row in tripod_items(view.external)], numbers=9)

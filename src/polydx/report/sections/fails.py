@@ -11,12 +11,11 @@ from polydx.report.view import View, answers
 
 def where_does_it_fail(view: View) -> Section:
     """Return confusion, patients, curves, failures and subgroups a task; then what was missing."""
-    blocks: list[Block] = [
-        Text(
-            "Shown is the recipe of the declared endpoint (without one: the first of the configuration, never the"
-            " best); the others open on a click."
-        )
-    ]
+    shown = (
+        "Shown is the recipe of the declared endpoint (without one: the first of the configuration, never the"
+        " best); the others open on a click."
+    )
+    blocks: list[Block] = [] if len(view.metrics) == 1 else [Text(shown)]
     for task in view.tasks:
         blocks.append(Heading(task))
         blocks += _task(view, task)

@@ -7,6 +7,7 @@ from typing import Any
 
 from polydx.report.blocks import Block, Cell, Details, Heading, Notice, Section, Table, Text
 from polydx.report.sections.common import asked, many, metric_cell, seeds_of, units, where_of, widest
+from polydx.report.sections.external import many_warnings
 from polydx.report.sections.tree import LEAVES, tree_tables
 from polydx.report.view import View
 from polydx.report.words import INTERVAL_NAMES, interval, listed, metric_name, number, over_seeds, seeds_phrase
@@ -17,12 +18,13 @@ TWO_CLASS = ("auroc", "accuracy", "balanced_accuracy", "sensitivity", "specifici
 MULTI_CLASS = ("auroc", "accuracy", "balanced_accuracy", "specificity", "f1")
 DECIDED = ("accuracy", "sensitivity", "specificity", "ppv", "npv")
 WITHIN = "mean_within_patient_accuracy"
+UNSEEN = {False: "each predicted by models fitted without them", True: "none of whom the model had seen"}
 FEW_PATIENTS, FEW_OF_A_CLASS = 50, 20
 
 
 def how_good(view: View) -> Section:
     """Return the headline and a table a task and level."""
-    blocks: list[Block] = [*headline(view)]
+    blocks: list[Block] = [*headline(view), *many_warnings(view)]
     notes = view.run.study.get("notes", [])
     blocks += [Notice("warning", f"{note[0].upper()}{note[1:]}.") for note in notes if note.startswith(NO_PATIENTS)]
     for task in view.tasks:
@@ -42,9 +44,11 @@ def headline(view: View) -> list[Block]:
     """Return the sentence with the endpoint that was declared before the run."""
     primary = view.primary
     if primary is None:
+        declared = "of the study that fits the model" if view.external else "was declared"
+        several = "tasks" if view.external else "recipes, tasks"
         text = (
-            "No primary endpoint was declared (validation.primary), so no figure below is the headline: with several "
-            "recipes, tasks and metrics, the best of many looks better than it is."
+            f"No primary endpoint {declared} (validation.primary), so no figure below is the headline: with several "
+            f"{several} and metrics, the best of many looks better than it is."
         )
         return [Notice("warning", text)]
     recipe, task, level, metric = (str(primary[key]) for key in ("recipe", "task", "level", "metric"))
@@ -88,8 +92,7 @@ def _headline_text(
     )
     return (
         f"Declared endpoint: recipe {recipe}, task {task}, {level} level: {metric_name(metric)}"
-        f" {number(found['estimate'])} ({how}{seeds_phrase(seeds_of(view))}) in {about}, each predicted by models"
-        " fitted without them."
+        f" {number(found['estimate'])} ({how}{seeds_phrase(seeds_of(view))}) in {about}, {UNSEEN[view.external]}."
     )
 
 
@@ -169,8 +172,8 @@ def _at_operating_point(view: View, task: str, level: str, recipes: list[str]) -
         cells = [metric_cell(found[m], notes, where_of(recipe, m)) for m in DECIDED]
         rows.append([recipe, low if low == high else f"{low} to {high}", *cells])
     caption = (
-        f"{task}, {level} level, at the operating point: decisions at thresholds chosen on inner patients, fold by"
-        " fold; estimate with 95 % interval."
+        f"{task}, {level} level, at the operating point: decisions at thresholds chosen on inner patients"
+        f"{'' if view.external else ', fold by fold'}; estimate with 95 % interval."
     )
     return [Table(caption, ["recipe", "threshold", *map(metric_name, DECIDED)], rows, list(notes))]
 

@@ -41,3 +41,25 @@ TRIPOD_ITEMS: tuple[tuple[str, str, str], ...] = (
     ("25–26", "Interpretation and limitations", "authors; limits of the figures: sections 3 and 4"),
     ("27", "Usability: poor input, user interaction, next steps", "authors"),
 )
+
+EXTERNAL_ITEMS = {
+    "7": "section 3, Checks; preparation: model card of the bundle",
+    "12a": "none was used to fit: section 3, Patients of another centre",
+    "12b–c": "model card of the bundle",
+    "12e": "sections 1 and 3 (calibration, in the large too)",
+    "12f–g": "no updating; section 5",
+    "13": "model card of the bundle; section 3, Calibration",
+    "15": "sections 1 and 5",
+    "16": "section 3, Warnings of the model; section 2; how the centres differ: authors",
+    "18": "authors; configuration: section 5",
+    "22": "the bundle",
+    "23": "sections 1 and 4; beside the model's own validation: section 2",
+}
+"""Where an external validation answers them elsewhere: it fits nothing."""
+
+
+def tripod_items(external: bool) -> tuple[tuple[str, str, str], ...]:
+    """Return number, item, and where the report answers it."""
+    if not external:
+        return TRIPOD_ITEMS
+    return tuple((number, what, EXTERNAL_ITEMS.get(number, where)) for number, what, where in TRIPOD_ITEMS)
