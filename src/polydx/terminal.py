@@ -172,7 +172,20 @@ def print_explanation(folder: Path) -> None:
                 "depends on what was learnt" if found["sanity"]["passed"] else "DOES NOT DEPEND on what was learnt"
             )
             line(f"  sanity: the map {verdict} (rank correlation {found['sanity']['similarity']:.2f})")
+    for found in about.get("auroc", []):
+        _print_auroc(found, about["repeats"])
     line(f"explanation: {folder}")
+
+
+def _print_auroc(found: Mapping[str, Any], repeats: int) -> None:
+    """Print by how much the AUROC of a class falls, column by column."""
+    what = f"AUROC of {found['class']} against the rest, {found['n']} {found['level']}s"
+    if found["reason"]:
+        line(f"{what}: none, since {found['reason']}")
+        return
+    line(f"{what}: {found['auroc']:.3f}; it loses, ± SD over {repeats} repeats,")
+    for part in found["parts"][:8]:
+        line(f"  {part['part']:<24} {part['drop']:+.3f} ± {part['sd']:.3f}")
 
 
 def print_endpoint(metrics: Mapping[str, Any]) -> None:

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from polydx.errors import ConfigError
-from polydx.explain.agnostic import exact_shapley, modality_shares, permutation_losses, sampled_shapley, shapley_of_row
+from polydx.explain.agnostic import exact_shapley, modality_shares, permuted_scores, sampled_shapley, shapley_of_row
 from polydx.explain.agnostic.tables import mixed
 
 
@@ -94,8 +94,15 @@ def test_types_and_gaps_of_a_table_stay_what_they_are(rng):
     assert np.isnan(found["age"]).tolist() == [True, True]
     assert found["sex"].tolist() == ["f", "m"]
     assert found["stage"].isna().tolist() == [True, False]
-    drawn = permutation_losses(lambda x: x["age"].fillna(0).to_numpy() * 0, background, row, rng, draws=2)
-    assert drawn.shape == (2, 3)
+    seen = []
+
+    def score(x):
+        seen.append(x.dtypes.astype(str).tolist())
+        return x["age"].fillna(0).to_numpy()
+
+    drawn = permuted_scores(score, background, row, lambda: np.array([0, 0]), 2)
+    np.testing.assert_array_equal(drawn, [[[0, 0]] * 2, *[[[50, 0]] * 2] * 2])
+    assert all(dtypes == background.dtypes.astype(str).tolist() for dtypes in seen)
 
 
 def test_a_row_needs_a_background_with_its_columns(rng):
@@ -103,12 +110,12 @@ def test_a_row_needs_a_background_with_its_columns(rng):
         shapley_of_row(lambda x: x["c0"].to_numpy(), frame(rng, 2), frame(rng, 3), rng)
 
 
-def test_only_the_column_that_the_loss_reads_costs_anything_when_permuted(rng):
-    rows = frame(rng, 40)
-    found = permutation_losses(lambda x: (x["c1"].to_numpy() - rows["c1"].to_numpy()) ** 2, rows, frame(rng, 30), rng)
-    assert found.shape == (40, 4)
-    assert found[:, 1].mean() > 1
-    assert not found[:, [0, 2, 3]].any()
+def test_only_the_column_that_the_score_reads_changes_it_when_it_is_lent(rng):
+    rows, donors = frame(rng, 40), frame(rng, 30)
+    found = permuted_scores(lambda x: x["c1"].to_numpy(), rows, donors, lambda: rng.integers(30, size=40), 3)
+    assert found.shape == (4, 3, 40)
+    assert np.isin(found[1], donors["c1"]).all()
+    assert (found[[0, 2, 3]] == rows["c1"].to_numpy()).all()
 
 
 def test_modalities_that_add_up_get_what_they_add_and_one_that_is_missing_gets_nothing():

@@ -131,8 +131,11 @@ def test_every_kind_is_scaled_by_what_its_inner_fits_say(make_study, kind):
     assert expected != 1.0
     told = fitted.predict_proba(study)["disease"]
     np.testing.assert_allclose(told, at_temperature(own.predict_proba(study)["disease"], expected), atol=1e-12)
-    back = rebuild(*fitted.state())
+    config, arrays = fitted.state()
+    back = rebuild(config, arrays)
     np.testing.assert_allclose(back.predict_proba(study)["disease"], told, atol=1e-6)
+    earlier = rebuild({name: value for name, value in config.items() if name != "temperatures"}, arrays)
+    assert earlier.temperatures == {}
 
 
 def test_thresholds_and_sets_are_of_the_scaled_probabilities(make_study):

@@ -44,7 +44,18 @@ def test_a_report_shows_the_explanations_that_are_there(tmp_path, spectra):
     entry["parts"] = shares[["part", "mean", "size"]].to_dict("records")
     about = {**ABOUT, "method": "shapley", "modality": "clinical", "kind": "table", "classes": [entry]}
     write_explanation(run.folder / "explain" / "two", Explanation(about, {"shares": shares}, people))
+    drops = [{"class": "ill", "part": "age", "auroc": 0.9, "drop": 0.0412, "sd": 0.011},
+             {"class": "odd", "part": "age", "auroc": np.nan, "drop": np.nan, "sd": np.nan}]  # fmt: skip
+    told = [{"class": "ill", "level": "patient", "n": 6, "auroc": 0.9, "reason": None, "parts": []},
+            {"class": "odd", "level": "patient", "n": 6, "auroc": None, "reason": "nobody is", "parts": []}]  # fmt: skip
+    about = {**about, "method": "permutation", "auroc": told, "repeats": 10}
+    tables = {"shares": shares, "auroc": pd.DataFrame(drops)}
+    write_explanation(run.folder / "explain" / "three", Explanation(about, tables, people))
     page = write_report(run).read_text()
+    assert "lost when the column is another patient's; 6 patients, ± SD over 10 repeats" in page.replace("&#39;", "'")
+    assert "0.041" in page
+    assert "± 0.011" in page
+    assert "odd: no AUROC, since nobody is." in page
     assert "What do the answers rest on?" in page
     assert "phenylalanine (1003)" in page
     assert "much like those of models that have learnt nothing" in page

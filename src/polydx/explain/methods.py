@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 from polydx.errors import ConfigError
 from polydx.explain.asked import Asked
-from polydx.explain.choice import Target, chosen_modality
+from polydx.explain.choice import NONE, Target, chosen_modality
 from polydx.explain.shares import explain_shares, of_shares
 from polydx.explain.spectral import Method, SpectralMap, explain_spectra, occlusion
 from polydx.explain.store import Explanation
 from polydx.explain.subjects import Subject
 from polydx.explain.summary import of_spectra
 from polydx.progress import Progress
-from polydx.study import Images, Spectra, Study, Table
+from polydx.study import Images, Spectra, Table
 
 MethodName: TypeAlias = Literal["occlusion", "integrated_gradients", "grad_cam", "shapley", "permutation", "modalities"]
 MAPS: tuple[MethodName, ...] = ("occlusion", "integrated_gradients", "grad_cam")
-COLUMNS: tuple[MethodName, ...] = ("shapley", "permutation")
 ALL_CLASSES = "all classes"
 
 
@@ -149,22 +148,40 @@ def _shares(asked: Asked, chosen: Sequence[Target], options: Options, done: Call
     about = _about(asked, chosen, options)
     if options.method == "modalities":
         return _of_modalities(asked, chosen, about, done)
-    from polydx.explain.tabular import permutation, shapley, table_of
+    from polydx.explain.tabular import shapley, table_of
 
     modality = chosen_modality(asked.study, asked.modalities, options.modality, Table)
-    columns = [str(c) for c in table_of(asked.study, modality).frame.columns]
-    task, one = chosen[0].task, asked.sample is not None
+    columns, about = [str(c) for c in table_of(asked.study, modality).frame.columns], {**about, "modality": modality}
     if options.method == "permutation":
-        chosen = [Target(task, -1, ALL_CLASSES, (), "none")]
+        return _permutation(asked, chosen, modality, columns, {**about, "kind": Table.kind}, done)
+    found = explain_shares(
+        asked.subjects,
+        shapley(modality),
+        chosen,
+        lambda study: study.present(modality),
+        any_class=asked.sample is not None,
+        done=done,
+    )
+    return of_shares(found, columns, {**about, "kind": Table.kind})
 
-    def able(study: Study) -> Any:
-        there = study.present(modality)
-        return there & (study.label_codes(task) >= 0) if options.method == "permutation" else there
 
-    sharing = permutation(modality) if options.method == "permutation" else shapley(modality)
-    every = one or options.method == "permutation"
-    found = explain_shares(asked.subjects, sharing, chosen, able, any_class=every, done=done)
-    return of_shares(found, columns, {**about, "modality": modality, "kind": Table.kind})
+def _permutation(
+    asked: Asked,
+    chosen: Sequence[Target],
+    modality: str,
+    columns: Sequence[str],
+    about: dict[str, Any],
+    done: Callable[[Subject], None],
+) -> Explanation:
+    """Return the loss in nats of all classes together, and that of the AUROC of each chosen class."""
+    from polydx.explain.permuted import REPEATS, auroc_drops, permute_columns
+
+    task = chosen[0].task
+    found = permute_columns(asked.subjects, modality, task, done=done)
+    everyone = Target(task, -1, ALL_CLASSES, (), NONE)
+    told = of_shares({everyone: [fold.losses() for fold in found]}, columns, {**about, "repeats": REPEATS})
+    table, each = auroc_drops(found, asked.study.tasks[task], chosen, columns)
+    return replace(told, about={**told.about, "auroc": each}, tables={**told.tables, "auroc": table})
 
 
 def _of_modalities(

@@ -75,7 +75,7 @@ def explain_shares(
                 wanted = wanted & (subject.test.label_codes(target.task) == target.code)
             if wanted.any():
                 own = subject.test.take(np.flatnonzero(wanted))
-                found[target].append(_by_patient(subject, own, sharing(subject, own, target)))
+                found[target].append(by_patient(subject.seed, subject.fold, own, sharing(subject, own, target)))
         if done is not None:
             done(subject)
     empty = [target.label for target, folds in found.items() if not folds]
@@ -84,10 +84,11 @@ def explain_shares(
     return found
 
 
-def _by_patient(subject: Subject, study: Study, values: Floats) -> FoldShares:
+def by_patient(seed: int | None, fold: int | None, study: Study, values: Floats) -> FoldShares:
+    """Return shares (N, D) of a study's samples as the means of its patients."""
     codes, names = study.patient_codes
     means = np.array([values[codes == p].mean(axis=0) for p in range(len(names))])
-    return FoldShares(subject.seed, subject.fold, names, means)
+    return FoldShares(seed, fold, names, means)
 
 
 def of_shares(

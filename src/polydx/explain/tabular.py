@@ -1,4 +1,4 @@
-"""Columns of a table in the answers of any recipe: Shapley values, and the loss when a column is another patient's.
+"""Columns of a table in the answers of any recipe: Shapley values, and studies with other rows of a table.
 
 Shapes: `N` samples, `D` columns.
 """
@@ -13,8 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from polydx.errors import StudyError
-from polydx.explain.agnostic import log_odds, permutation_losses, shapley_of_row
-from polydx.explain.agnostic.scores import CERTAIN
+from polydx.explain.agnostic import log_odds, shapley_of_row
 from polydx.explain.choice import Target
 from polydx.explain.shares import Sharing
 from polydx.explain.subjects import Subject
@@ -42,26 +41,6 @@ def shapley(modality: str, seed: int = 0) -> Sharing:
             values = [shapley_of_row(score, rows.iloc[[i]], background, rng) for i in range(len(rows))]
             found.append(np.mean(values, axis=0))
         return np.array(found)
-
-    return shared
-
-
-def permutation(modality: str, seed: int = 0) -> Sharing:
-    """Return by how much the surprise at the right answer grows, in nats, when a column is that of other patients."""
-
-    def shared(subject: Subject, study: Study, target: Target) -> Floats:
-        donors, table = table_of(subject.train, modality).frame, table_of(study, modality)
-        codes = study.label_codes(target.task)
-        index = study.rows[modality]
-        kept = replace(study, rows={**study.rows, modality: RowIndex(index.starts, np.arange(len(index.rows)))})
-
-        def loss(frame: pd.DataFrame) -> Floats:
-            asked = replace(kept, modalities={**study.modalities, modality: replace(table, frame=frame)})
-            p = subject.fitted.predict_proba(asked)[target.task][np.arange(len(codes)), codes]
-            return np.asarray(-np.log(np.maximum(p, CERTAIN)))
-
-        frame = table.frame.iloc[index.rows].reset_index(drop=True)
-        return permutation_losses(loss, frame, donors, np.random.default_rng([seed, subject.fold or 0]))
 
     return shared
 

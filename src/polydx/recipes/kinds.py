@@ -35,6 +35,7 @@ def rebuild(config: Mapping[str, Any], arrays: Arrays, networks: Networks | None
     }
     if config["kind"] not in kinds:
         raise BundleError(f"unknown kind of model '{config['kind']}'; this polydx knows {', '.join(kinds)}")
+    config = {"temperatures": {}, **config}  # weights of earlier run folders have none: 1, as in these runs
     return kinds[config["kind"]]()
 
 

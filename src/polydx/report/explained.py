@@ -57,7 +57,8 @@ def draw(found: Explanation, entry: Mapping[str, Any]) -> Figure:
         pictures, heats = ([found.arrays[f"{what}-{n}"] for n in own["number"]] for what in ("picture", "heat"))
         return examples(pictures, heats, names)
     people = None if found.folds is None else of_class(found.folds, label)
-    return shares(of_class(found.tables["shares"], label), people, UNITS[found.about["method"]])
+    aurocs = found.tables.get("auroc")
+    return shares(of_class(found.tables["shares"], label), people, UNITS[found.about["method"]], aurocs)
 
 
 def of_class(table: pd.DataFrame, label: str) -> pd.DataFrame:

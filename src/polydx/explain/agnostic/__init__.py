@@ -5,7 +5,7 @@ from polydx.explain.agnostic.modalities import modality_shares
 from polydx.explain.agnostic.scores import log_odds
 from polydx.explain.agnostic.shapley import exact_shapley, sampled_shapley
 from polydx.explain.agnostic.spectra import occlude_windows
-from polydx.explain.agnostic.tables import permutation_losses, shapley_of_row
+from polydx.explain.agnostic.tables import permuted_scores, shapley_of_row
 
 __all__ = [
     "exact_shapley",
@@ -13,7 +13,7 @@ __all__ = [
     "modality_shares",
     "occlude_patches",
     "occlude_windows",
-    "permutation_losses",
+    "permuted_scores",
     "sampled_shapley",
     "shapley_of_row",
 ]

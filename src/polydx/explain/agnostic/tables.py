@@ -18,6 +18,7 @@ from polydx.errors import ConfigError
 from polydx.explain.agnostic.shapley import exact_shapley, sampled_shapley
 
 Floats = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 FrameScore = Callable[[pd.DataFrame], Floats]
 """Rows of a table -> (n, ...) scores."""
 
@@ -70,26 +71,24 @@ def mixed(background: pd.DataFrame, row: pd.DataFrame, rows: NDArray[np.int64], 
     return frame
 
 
-def permutation_losses(
-    loss: FrameScore, frame: pd.DataFrame, donors: pd.DataFrame, rng: np.random.Generator, draws: int = 10
+def permuted_scores(
+    score: FrameScore, frame: pd.DataFrame, donors: pd.DataFrame, lend: Callable[[], IntArray], repeats: int
 ) -> Floats:
-    """Return (N, D) by how much a sample's loss grows, in the mean, when a column comes from another patient.
+    """Return (D, R, N, ...) scores of samples when one of the D columns holds what other rows lend.
 
     Args:
-        loss: (N,) of samples, from rows like those of `frame`.
-        frame: the samples' rows.
-        donors: rows of other patients.
-        rng: draws the donors.
-        draws: donors of each row.
+        score: (N, ...) of samples, from rows like those of `frame`.
+        frame: (n,) the samples' rows.
+        donors: rows of other patients, with the same columns and dtypes.
+        lend: (n,) which donor lends to each row, drawn anew at each call.
+        repeats: R, how often each column is lent.
 
     Reference: Breiman (2001), Machine Learning 45, 5-32; Fisher, Rudin & Dominici (2019), JMLR 20(177).
     """
-    before = loss(frame)
-    found = np.zeros((len(before), len(frame.columns)))
-    for place, column in enumerate(frame.columns):
-        for _ in range(draws):
-            drawn = donors[column].iloc[rng.integers(len(donors), size=len(frame))]
-            changed = frame.assign(**{column: drawn.astype(frame[column].dtype).to_numpy()})
-            changed[column] = changed[column].astype(frame[column].dtype)
-            found[:, place] += (loss(changed) - before) / draws
-    return found
+    found = []
+    for column in frame.columns:
+        for _ in range(repeats):
+            changed = frame.copy()
+            changed[column] = donors[column].iloc[lend()].set_axis(frame.index).astype(frame[column].dtype)
+            found.append(score(changed))
+    return np.array(found).reshape(len(frame.columns), repeats, *found[0].shape)

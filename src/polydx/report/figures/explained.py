@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from polydx.report.style import FAINT, GRID, INK, PALETTE, WIDTH, canvas, name_rows, plain_axes
+from polydx.report.style import FAINT, GRID, INK, MARKERS, PALETTE, WIDTH, canvas, name_rows, plain_axes
 from polydx.report.words import clipped
 
 if TYPE_CHECKING:
@@ -54,17 +54,20 @@ def spectral_map(found: pd.DataFrame, bands: pd.DataFrame, label: str, against: 
     return figure
 
 
-def shares(found: pd.DataFrame, by_patient: pd.DataFrame | None, unit: str) -> Figure:
+def shares(
+    found: pd.DataFrame, by_patient: pd.DataFrame | None, unit: str, aurocs: pd.DataFrame | None = None
+) -> Figure:
     """Draw the mean size of each part's share with its interval, the signed mean, and a tick a patient.
 
     Args:
         found: `part`, `mean`, `size`, `low`, `high` of one class, the largest first.
         by_patient: `part`, `value`, a row a patient; None where they are not at hand.
         unit: what a share is measured in.
+        aurocs: `class`, `part`, `drop`, `sd`, drawn beside the shares; None where there are none.
     """
     found = found.head(MOST_PARTS)
-    figure = canvas(WIDTH * 0.8, 0.9 + 0.27 * len(found))
-    ax = figure.subplots()
+    figure = canvas(WIDTH * (0.8 if aurocs is None else 1), 0.9 + 0.27 * len(found))
+    ax, *beside = figure.subplots(1, 1 if aurocs is None else 2, sharey=True, squeeze=False)[0]
     rows = np.arange(len(found))
     ax.barh(rows, found["size"], color=GRID, edgecolor=FAINT, linewidth=0.6, height=0.62)
     for row, (part, low, high, mean) in enumerate(
@@ -79,7 +82,28 @@ def shares(found: pd.DataFrame, by_patient: pd.DataFrame | None, unit: str) -> F
     name_rows(ax, [str(p) for p in found["part"]])
     ax.set_xlabel(unit)
     plain_axes(ax, "x")
+    if aurocs is not None:
+        _aurocs(beside[0], aurocs, [str(p) for p in found["part"]])
     return figure
+
+
+def _aurocs(ax: Axes, found: pd.DataFrame, parts: list[str]) -> None:
+    """Draw by how much the AUROC of each class falls, ± SD over repeats; rows as those of the shares."""
+    classes = list(dict.fromkeys(found["class"].astype(str)))
+    for number, label in enumerate(classes):
+        own = found[found["class"].astype(str) == label].set_index("part").reindex(parts)
+        rows = np.arange(len(parts)) + 0.5 * ((number + 0.5) / len(classes) - 0.5)
+        colour, marker = PALETTE[number % len(PALETTE)], MARKERS[number % len(MARKERS)]
+        ax.errorbar(
+            own["drop"], rows, xerr=own["sd"], color=colour, fmt=marker, markersize=4, elinewidth=1.1,
+            label=clipped(label),
+        )  # fmt: skip
+    ax.axvline(0, color=FAINT, linewidth=0.8)
+    ax.set_xlabel("AUROC lost")
+    ax.tick_params(axis="y", length=0)
+    if len(classes) > 1:
+        ax.legend(loc="lower right")
+    plain_axes(ax, "x")
 
 
 def examples(pictures: Sequence[np.ndarray], heats: Sequence[np.ndarray], names: Sequence[str]) -> Figure:

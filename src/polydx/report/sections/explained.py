@@ -10,8 +10,9 @@ import pandas as pd
 from polydx.errors import counted
 from polydx.explain.assignments import LIMITS, SOURCES
 from polydx.explain.store import Explanation, explanations
-from polydx.report.blocks import Block, Heading, Notice, Section, Table, Text
+from polydx.report.blocks import Block, Cell, Heading, Notice, Section, Table, Text
 from polydx.report.explained import draw, of_class
+from polydx.report.figures.explained import MOST_PARTS
 from polydx.report.sections.common import picture
 from polydx.report.view import View
 from polydx.report.words import DASH, listed, number
@@ -21,7 +22,8 @@ METHODS = {
     "integrated_gradients": "Integrated gradients from the mean of the reference: they add up to the log-odds gained.",
     "grad_cam": "Grad-CAM: where the network finds what speaks for the class.",
     "shapley": "Shapley values of the columns: they add up to the log-odds over those of any patient.",
-    "permutation": "What the surprise at the right answer grows by when a column is another patient's.",
+    "permutation": "What the surprise at the right answer grows by, and what of the AUROC is lost, when a column is "
+    "another patient's.",
     "modalities": "Shapley values of the modalities: they add up to the log-odds over those of a patient unmeasured.",
 }
 LEGENDS = {
@@ -61,7 +63,29 @@ def _blocks(view: View, found: Explanation) -> list[Block]:
             blocks.append(Notice("warning", f"{entry['class']}: {what}."))
         if "bands" in found.tables:
             blocks.append(_bands(about["task"], entry, of_class(found.tables["bands"], entry["class"])))
-    return blocks
+    return [*blocks, _aurocs(about, found.tables["auroc"])] if "auroc" in found.tables else blocks
+
+
+def _aurocs(about: Mapping[str, Any], found: pd.DataFrame) -> Table:
+    """Return by how much the AUROC of each class falls, a row a column, those of the largest fall first."""
+    told = {str(entry["class"]): entry for entry in about["auroc"]}
+    largest = found.groupby("part", sort=False)["drop"].max().sort_values(ascending=False, kind="stable")
+    by_class = [of_class(found, name).set_index("part") for name in told]
+    rows = [
+        [part, *(_drop(float(own["drop"][part]), float(own["sd"][part])) for own in by_class)]
+        for part in largest.index[:MOST_PARTS]
+    ]
+    head = [f"{name} (AUROC {number(entry['auroc'])})" for name, entry in told.items()]
+    notes = [f"{name}: no AUROC, since {entry['reason']}." for name, entry in told.items() if entry["reason"]]
+    entry = next(iter(told.values()))
+    unit = counted(max(e["n"] for e in told.values()), str(entry["level"]))
+    what = f"{about['task']}: AUROC of a class against the rest that is lost when the column is another patient's"
+    caption = f"{what}; {unit}, ± SD over {about['repeats']} repeats."
+    return Table(caption, ["column", *head], rows, notes)
+
+
+def _drop(drop: float, spread: float) -> Cell:
+    return Cell(DASH) if pd.isna(drop) else Cell(number(drop), f"± {number(spread)}")
 
 
 def _picture(view: View, found: Explanation, entry: Mapping[str, Any]) -> Block:
