@@ -106,6 +106,23 @@ def test_a_network_of_bags_and_a_table_answers_as_the_recipe_does_and_without_to
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
+def test_tasks_and_modalities_may_be_called_what_python_calls_its_own(mixed, tmp_path):
+    names = {"raman": "in", "clinical": "T stage"}
+    study = replace(
+        mixed,
+        modalities={names[n]: m for n, m in mixed.modalities.items()},
+        rows={names[n]: r for n, r in mixed.rows.items()},
+        tasks={"class": mixed.tasks["disease"]},
+        labels=mixed.labels[["disease"]].rename(columns={"disease": "class"}),
+    )
+    config = {**FUSION, "backbones": {names[n]: b for n, b in FUSION["backbones"].items()}, "bags": {"in": "attention"}}
+    fitted = exported(study, config, tmp_path / "m.zip")  # which compares the answers
+    predictor = load(tmp_path / "m.zip")
+    assert (list(predictor.modalities), list(predictor.tasks)) == (["in", "T stage"], ["class"])
+    assert fitted.network.tasks == ("class",)
+
+
 @pytest.mark.parametrize("config", [FUSION, {"kind": "ensemble", "members": {"net": FUSION, "lr": LOGISTIC}}])
 def test_a_bundle_answers_at_the_temperature_of_its_recipe(mixed, tmp_path, config):
     asked = {**config, "calibration": "temperature", "operating_point": {"rule": "youden"}}

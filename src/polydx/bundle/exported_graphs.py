@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -53,33 +54,59 @@ def _mark(config: Any) -> None:
 
 
 def _exported(fitted: FittedNetwork, cut: Any, number: int) -> tuple[dict[str, Any], dict[str, bytes]]:
-    network, shapes = fitted.network.eval().cpu(), fitted.plan["shapes"]
-    examples = {name: torch.zeros(2, *shapes[name]) for name in network.modalities}
+    known, shapes = fitted.network.eval().cpu(), fitted.plan["shapes"]
+    network, plain = _plainly_named(known)
+    examples = {plain[name]: torch.zeros(2, *shapes[name]) for name in known.modalities}
     stage = None if cut is None or cut["stage"] == EMBEDDING else str(cut["stage"])
     about: dict[str, Any] = {
-        "number": number, "modalities": list(network.modalities), "tasks": list(network.tasks), "pools": [],
+        "number": number, "modalities": list(known.modalities), "tasks": list(known.tasks), "pools": [],
         "shapes": {}, "answers": stage is None, "cut": stage,
     }  # fmt: skip
     graphs: dict[str, bytes] = {}
     if stage is not None:
-        name = stage.partition(".")[0]
-        graphs["cut"] = _graph(_Cut(network, stage, cut["pool"]), (examples[name],), ["x"], ["features"])
+        name, dot, rest = stage.partition(".")
+        module = _Cut(network, plain[name] + dot + rest, cut["pool"])
+        graphs["cut"] = _graph(module, (examples[plain[name]],), ["x"], ["features"])
         return about, {graph_name(number, what): content for what, content in graphs.items()}
     vectors = []
-    for i, name in enumerate(network.modalities):
+    for i, (told, name) in enumerate(zip(known.modalities, network.modalities, strict=True)):
         graphs[f"encode-{i}"] = _graph(_Encode(network, name), (examples[name],), ["x"], ["vector"])
         with torch.inference_mode():
             vectors.append(network.encode(name, examples[name]).clone())
-        about["shapes"][name] = list(vectors[-1].shape[1:])
+        about["shapes"][told] = list(vectors[-1].shape[1:])
         pool = dict(network.pools.items()).get(name)
         if isinstance(pool, AttentionPool):
             graphs[f"pool-{i}"] = _graph(_Score(pool), (vectors[-1],), ["x"], ["score"])
-            about["pools"].append(name)
+            about["pools"].append(told)
     present = torch.ones(2, len(vectors), dtype=torch.bool)
     names = [*(f"v{i}" for i in range(len(vectors))), "present"]
     outputs = [EMBEDDING, *(f"logits{i}" for i in range(len(network.tasks)))]
     graphs["answer"] = _graph(_Answer(network), (*vectors, present), names, outputs)
     return about, {graph_name(number, what): content for what, content in graphs.items()}
+
+
+def _plainly_named(network: Network) -> tuple[Network, dict[str, str]]:
+    """Return the network under names that torch can write into code: a task may be called 'class', or 'T stage'.
+
+    Returns:
+        A copy, its modalities m0, m1 ... and its tasks t0, t1 ...; and what each modality is called in it.
+    """
+    copied = copy.deepcopy(network)
+    modalities = {name: f"m{i}" for i, name in enumerate(network.modalities)}
+    tasks = {name: f"t{i}" for i, name in enumerate(network.tasks)}
+    by_modality = [part for part in copied.fusion.children() if isinstance(part, nn.ModuleDict)]
+    for part in (copied.backbones, copied.necks, copied.pools, *by_modality):
+        _rename(part, modalities)
+    _rename(copied.heads, tasks)
+    copied.fusion.widths = {modalities[name]: width for name, width in copied.fusion.widths.items()}
+    copied.fusion.order = tuple(modalities[name] for name in copied.fusion.order)
+    return copied, modalities
+
+
+def _rename(parts: nn.ModuleDict, names: Mapping[str, str]) -> None:
+    held = list(parts.items())
+    parts.clear()
+    parts.update({names[name]: module for name, module in held})
 
 
 class _Encode(nn.Module):
