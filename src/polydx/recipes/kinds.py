@@ -28,14 +28,13 @@ def rebuild(config: Mapping[str, Any], arrays: Arrays, networks: Networks | None
     """
     made: Networks = networks or _network
     kinds: dict[str, Callable[[], Fitted]] = {
-        "classical": lambda: _classical(config, arrays),
-        "network": lambda: made(config, arrays),
-        "ensemble": lambda: _ensemble(config, arrays, made),
-        "features": lambda: _features(config, arrays, made),
+        "classical": lambda: _classical(_filled(config), arrays),
+        "network": lambda: made(config, arrays),  # as it is: the export writes into it
+        "ensemble": lambda: _ensemble(_filled(config), arrays, made),
+        "features": lambda: _features(_filled(config), arrays, made),
     }
     if config["kind"] not in kinds:
         raise BundleError(f"unknown kind of model '{config['kind']}'; this polydx knows {', '.join(kinds)}")
-    config = {"temperatures": {}, **config}  # weights of earlier run folders have none: 1, as in these runs
     return kinds[config["kind"]]()
 
 
@@ -53,6 +52,11 @@ def has_networks(config: Any) -> bool:
     return isinstance(config, list) and any(map(has_networks, config))
 
 
+def _filled(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a description with what those of earlier run folders lack: temperatures, which were 1 in these runs."""
+    return {"temperatures": {}, **config}
+
+
 def _classical(config: Mapping[str, Any], arrays: Arrays) -> Fitted:
     from polydx.recipes.classical import FittedClassical
 
@@ -62,7 +66,7 @@ def _classical(config: Mapping[str, Any], arrays: Arrays) -> Fitted:
 def _network(config: Mapping[str, Any], arrays: Arrays) -> Fitted:
     from polydx.recipes.network import FittedNetwork
 
-    return FittedNetwork.from_state(config, arrays)
+    return FittedNetwork.from_state(_filled(config), arrays)
 
 
 def _features(config: Mapping[str, Any], arrays: Arrays, networks: Networks) -> Fitted:
