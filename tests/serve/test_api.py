@@ -220,6 +220,24 @@ def test_wrong_json_is_refused_with_the_place(body, status, said):
 
 
 @pytest.mark.parametrize(
+    ("inputs", "where", "said"),
+    [
+        ('{"axis": [1, NaN], "values": [1, 2]}', "raman.axis.1", "finite"),
+        ('{"axis": [1, 2], "values": ["a", 2]}', "raman.values.0", "valid number"),
+        ('{"axis": [1, 2], "values": [[1, 2], [3, "b"]]}', "raman.values.1.1", "valid number"),
+        ('{"axis": [1, 2]}', "raman.values", "required"),
+        ('{"age": 61, "sex": ["m"]}', "raman.sex", "valid"),
+    ],
+)
+def test_one_mistake_is_told_once_whatever_forms_a_measurement_may_have(inputs, where, said):
+    body = f'{{"samples": [{{"inputs": {{"raman": {inputs}}}}}]}}'
+    response = client().post("/v1/models/fake/predict", content=body, headers={"content-type": "application/json"})
+    (problem,) = error(response)["problems"]
+    assert problem["where"] == f"samples.0.inputs.{where}"
+    assert said in problem["what"]
+
+
+@pytest.mark.parametrize(
     ("data", "said"),
     [
         ({"clinical": "no"}, "not readable as JSON"),

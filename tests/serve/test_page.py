@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -77,6 +78,20 @@ def files(tmp_path) -> dict[str, Path]:
     (tmp_path / "notes.txt").write_text("Dear colleague,\nplease find attached")
     Image.new("RGB", (24, 24), (40, 20, 60)).save(tmp_path / "cells.png")
     return {p.name: p for p in tmp_path.iterdir()}
+
+
+def test_a_set_without_the_decision_says_that_it_is_not_to_be_relied_on(page):
+    answer = {
+        "modalities": [],
+        "warnings": [],
+        "tasks": {"t": {"decision": "b", "probabilities": {"a": 0.4, "b": 0.6}}},
+    }
+    answer["tasks"]["t"]["set"] = ["a"]
+    model = {"modalities": {}, "tasks": {"t": {"parent": None, "classes": ["a", "b"]}}}
+    drawn = f"m.overview({json.dumps(answer)}, {json.dumps(model)}).at(-1).innerText"
+    said = page.js(f'import("/page/answer.js").then((m) => {drawn})')
+    assert "Prediction set: a – without b, which was decided" in said
+    assert "Do not rely on it." in said
 
 
 def test_a_dropped_spectrum_is_answered_and_explained(page, files):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -23,6 +24,9 @@ from polydx.serve.served import Served
 ANY = "files"
 """The field of a form whose files go where their content fits."""
 EXPECTED = {"spectra": "axis and values, or a file", "images": "a file", "table": "columns and values"}
+FORMS = re.compile(r"SpectraNumbers|FileContent|(dict|list)\[.*\]|float|bool|constrained-str")
+"""What pydantic calls the forms that a measurement or a cell may have."""
+Told: TypeAlias = tuple[tuple[int | str, ...], str]
 CELLS: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Cell])
 
 
@@ -183,9 +187,30 @@ def _not_valid(error: ValidationError, place: str = "") -> RefusedError:
     found = error.errors(include_url=False, include_context=False, include_input=False)
     if any(e["type"] == "json_invalid" for e in found):
         return RefusedError(400, "bad-json", f"not readable as JSON: {found[0]['msg']}")
-    problems = [Problem(".".join(map(str, (place, *e["loc"]) if place else e["loc"])), e["msg"]) for e in found]
+    told = _likeliest([(e["loc"], e["msg"]) for e in found])
+    problems = [Problem(".".join(map(str, (place, *loc) if place else loc)), what) for loc, what in told]
     return RefusedError(422, "bad-input", f"{counted(len(problems), 'problem')} in the request", problems)
 
 
 def _bad_input(where: str, what: str) -> RefusedError:
     return RefusedError(422, "bad-input", "the request does not fit the model", [Problem(where, what)])
+
+
+def _likeliest(found: Sequence[Told], depth: int = 0) -> list[Told]:
+    """Return what is wrong with the form that was probably meant: a value that is none of several forms fails in each.
+
+    Args:
+        found: place and words; a form that was tried is a part of the place.
+        depth: of the part to look at.
+
+    Returns:
+        Those of the form with fewest troubles, without its name.
+    """
+    parts: dict[Any, list[Told]] = {}
+    for loc, what in found:
+        parts.setdefault(loc[depth] if len(loc) > depth else None, []).append((loc, what))
+    if len(parts) > 1 and all(isinstance(part, str) and FORMS.fullmatch(part) for part in parts):
+        tried = [[(loc[:depth] + loc[depth + 1 :], what) for loc, what in listed] for listed in parts.values()]
+        return min((_likeliest(listed, depth) for listed in tried), key=len)
+    alone = parts.pop(None, [])
+    return [*alone, *(one for listed in parts.values() for one in _likeliest(listed, depth + 1))]

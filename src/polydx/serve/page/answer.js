@@ -49,7 +49,7 @@ function task(name, about, answer) {
     el("p", { class: "decision" }, found.decision ?? "no decision"),
     el("table", { class: "bars" },
       el("tbody", {}, about.classes.map((label) => bar(label, found.probabilities[label], label === found.decision)))),
-    set(found.set, about.classes));
+    set(found.set, about.classes, found.decision));
 }
 
 function bar(label, probability, decided) {
@@ -61,10 +61,14 @@ function bar(label, probability, decided) {
     el("td", { class: "value" }, percent(probability)));
 }
 
-function set(found, classes) {
+function set(found, classes, decision) {
   if (found === null) return el("p", { class: "set" }, "No prediction set: the model carries none for this task.");
   if (found.length === classes.length) return el("p", { class: "set" }, "Prediction set: ", el("b", {}, "all classes"), " – none can be ruled out.");
   if (found.length === 0) return el("p", { class: "set" }, "Prediction set: ", el("b", {}, "none"), " – unlike the training patients of every class.");
+  if (decision !== null && !found.includes(decision)) {
+    return el("p", { class: "set" }, "Prediction set: ", el("b", {}, found.join(", ")),
+      ` – without ${decision}, which was decided: patients of ${decision} in training came out more clearly. Do not rely on it.`);
+  }
   return el("p", { class: "set" }, "Prediction set: ", el("b", {}, found.join(", ")), ". Meant for patients; nothing is promised for a single measurement.");
 }
 
