@@ -61,7 +61,7 @@ class Tuned:
             told = held_out(self.recipe, study, seed)
         except StudyError as error:
             raise StudyError(
-                f"temperature or threshold need fits on inner folds, and one cannot be made: {error}"
+                f"temperature or threshold need fits on inner folds, and one cannot be made: {error.message}"
             ) from error
         temperatures, thresholds = dict(fitted.temperatures), dict(fitted.thresholds)
         for task in self.scaled:
