@@ -301,7 +301,19 @@ def test_the_mistakes_of_a_first_user_get_the_one_message_that_helps(folder, wha
 def test_bad_usage_ends_with_two_and_help_shows_an_example():
     assert polydx("run").returncode == 2
     assert polydx("fly").returncode == 2
-    for verb in ("check", "run", "demo", "report", "train", "predict", "pretrain", "extract", "compare", "init"):
+    for verb in (
+        "check",
+        "run",
+        "demo",
+        "report",
+        "train",
+        "tune",
+        "predict",
+        "pretrain",
+        "extract",
+        "compare",
+        "init",
+    ):
         done = polydx(verb, "--help")
         assert done.returncode == 0
         assert f"Example: polydx {verb}" in " ".join(done.stdout.split())

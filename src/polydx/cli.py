@@ -182,6 +182,35 @@ def evaluate(
     terminal.print_run(folder)
 
 
+@app.command(epilog="Example: polydx tune study.yaml --recipe svm --out runs/tune-svm")
+def tune(
+    study: StudyFile,
+    recipe: Annotated[str, typer.Option("--recipe", metavar="NAME", help="A recipe with a `search:` section.")],
+    out_dir: Annotated[
+        Path,
+        typer.Option("--out", metavar="DIR", help="Folder for the trials. Started again, it goes on where it stopped."),
+    ],
+    data: DataDir = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, metavar="N", help="Seed of the search.")] = 0,
+    trials: Annotated[
+        int | None, typer.Option("--trials", min=1, metavar="N", help="Settings to try, in place of the YAML's.")
+    ] = None,
+    variant: Annotated[str | None, typer.Option("--variant", metavar="NAME", help="As this variant has it.")] = None,
+) -> None:
+    """Search for the settings of a recipe on inner folds of all patients, and see what was tried.
+
+    To judge them, leave `search:` in the recipe and use `run`: it searches inside the training part of every fold.
+    """
+    from polydx import workflows
+
+    with terminal.progress() as progress:
+        folder, found = workflows.tune(
+            study, recipe=recipe, out=out_dir, data=data, seed=seed, trials=trials, variant=variant, progress=progress
+        )
+    terminal.print_search(found)
+    terminal.line(f"trials and recipe: {folder}")
+
+
 @app.command(
     epilog="Example: polydx pretrain studies/covid-saliva.yaml --data data --recipe simclr --out covid.safetensors"
 )

@@ -24,6 +24,9 @@ from rich.table import Table
 WIDE = 120
 """Columns where there is no terminal to ask."""
 
+SHOWN = 10
+"""Settings of a search that are shown."""
+
 out, err = Console(highlight=False), Console(stderr=True, highlight=False)
 
 
@@ -58,7 +61,7 @@ class Terminal:
         if self.bar is not None:
             self.bar.update(self.task, advance=1, what=what)
         elif self.done == self.total or self.done % max(1, self.total // 20) == 0:
-            err.print(f"{self.what} {self.done}/{self.total}: {what}", markup=False)
+            err.print(f"{self.what} {self.done}/{self.total}: {what}", markup=False, soft_wrap=True)
 
     def say(self, text: str) -> None:
         """Print a line above the bar."""
@@ -240,3 +243,17 @@ def _told_downloads(what: str) -> Any:
             err.print(f"{what}: {done >> 20} MiB" + (f" of {total >> 20} MiB" if total else ""))
 
     return tell
+
+
+def print_search(found: Any) -> None:
+    """Print the best settings of a search, and what is written."""
+    from polydx.recipes.search import in_words
+
+    metric = found.metric.replace("_", " ")
+    table = Table(box=box.SIMPLE)
+    for column in ("trial", metric, "settings"):
+        table.add_column(column)
+    for trial in found.ranked[:SHOWN]:
+        table.add_row(str(trial.number), f"{trial.score:.4g}", in_words(trial.settings) or "as written")
+    out.print(table)
+    line(f"{found.note()}. Chosen on these patients: to judge it, `polydx run` with the `search:` in place")

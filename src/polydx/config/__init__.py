@@ -31,6 +31,7 @@ from polydx.config.recipes import (
     TrainingConfig,
     Unfreeze,
 )
+from polydx.config.search import SearchConfig, Span
 from polydx.config.study import (
     GroupConfig,
     ImagesConfig,
@@ -74,6 +75,8 @@ __all__ = [
     "PrimaryConfig",
     "RecipeBase",
     "RecipeConfig",
+    "SearchConfig",
+    "Span",
     "SpectraConfig",
     "SplitName",
     "Step",

@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from polydx.config.base import Named, Open, Step, Steps, Strict
+from polydx.config.search import SearchConfig
 from polydx.config.study import StudyConfig
 
 
@@ -69,7 +70,15 @@ def _calibration_by_task(found: Any) -> Any:
 
 
 class RecipeBase(Strict):
-    """What every kind of recipe may have, for all tasks or task -> one: calibration, and an operating point of two."""
+    """What every kind of recipe may have.
+
+    Attributes:
+        search: settings to choose on inner folds.
+        calibration: of all tasks, or task -> calibration.
+        operating_point: of all two-class tasks, or task -> operating point.
+    """
+
+    search: SearchConfig | None = None
 
     calibration: Annotated[dict[str, Calibration], BeforeValidator(_calibration_by_task)] | None = None
     operating_point: Annotated[dict[str, OperatingPoint], BeforeValidator(_by_task)] | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,8 @@ from polydx.recipes.ensemble import EnsembleRecipe
 from polydx.recipes.estimators import estimator_problems
 from polydx.recipes.inputs import columnar_modalities, input_problems
 from polydx.recipes.protocol import Recipe
+from polydx.recipes.search import Searched
+from polydx.recipes.search_checks import search_problems
 from polydx.recipes.sources import Sources
 from polydx.recipes.temperature import calibration_problems, resolve_calibration
 from polydx.recipes.threshold import point_problems, resolve_points
@@ -66,8 +69,9 @@ def build_recipes(
     ]
     if problems:
         raise ConfigError(f"{counted(len(problems), 'problem')} in the recipes", problems)
+    columns = tuple(columnar_modalities(study))
     return {
-        name: _tuned(_build(name, config, study, threads, sources), config, study) for name, config in checked.items()
+        name: _tuned(_build(name, config, columns, threads, sources), config, study) for name, config in checked.items()
     }
 
 
@@ -90,6 +94,26 @@ def _in_place(config: AnyConfig, written: AnyConfig) -> AnyConfig:
 
 
 def _problems(where: str, config: AnyConfig, study: Study, sources: Sources) -> list[Problem]:
+    """Return what is wrong with a recipe; with its search, if nothing is with what is written."""
+    found = _problems_as_written(where, config, study, sources)
+    if found or config.search is None:
+        return found
+
+    def check(section: Mapping[str, Any]) -> list[Problem]:
+        try:
+            return _problems_as_written(where, _ADAPTER.validate_python(section), study, sources)
+        except ValidationError as error:
+            return [Problem(where, e["msg"]) for e in error.errors()]
+
+    return search_problems(config.search, _section(config), study.tasks, where, check)
+
+
+def _section(config: AnyConfig) -> dict[str, Any]:
+    """Return a recipe's section without its search, as data."""
+    return config.model_dump(mode="json", exclude={"search"})
+
+
+def _problems_as_written(where: str, config: AnyConfig, study: Study, sources: Sources) -> list[Problem]:
     found = point_problems(config.operating_point or {}, study.tasks, where)
     found += calibration_problems(config.calibration or {}, study.tasks, where)
     if isinstance(config, EnsembleConfig):
@@ -97,7 +121,7 @@ def _problems(where: str, config: AnyConfig, study: Study, sources: Sources) -> 
             p for name, member in _members(config) for p in _problems(f"{where}.members.{name}", member, study, sources)
         ]
     if isinstance(config, ClassicalConfig):
-        steps = _steps(config, study)
+        steps = _steps(config, tuple(columnar_modalities(study)))
         none = (
             []
             if steps
@@ -112,25 +136,48 @@ def _problems(where: str, config: AnyConfig, study: Study, sources: Sources) -> 
     if isinstance(config, FeatureConfig):
         from polydx.recipes.features import feature_problems
 
+        found += [
+            Problem(f"{where}.features.{name}", "the network has a `search` of its own; move it to this recipe, with "
+                    f"places that begin with features.{name}.network")
+            for name, cut in config.features.items()
+            if cut.network is not None and cut.network.search is not None
+        ]  # fmt: skip
         return found + feature_problems(config, study, where, sources)
     from polydx.recipes.network import network_problems
 
     return found + network_problems(config, study, where, sources)
 
 
-def _build(name: str, config: AnyConfig, study: Study, threads: int, sources: Sources) -> Recipe:
-    """Return the recipe without what is tuned on inner folds: members of an ensemble have none."""
-    resolved = config.model_dump(mode="json")
+def _build(name: str, config: AnyConfig, columns: tuple[str, ...], threads: int, sources: Sources) -> Recipe:
+    """Return the recipe without temperature and threshold: members of an ensemble have none.
+
+    Args:
+        name: its key in the YAML.
+        config: its schema, members and networks in the place of their names.
+        columns: modalities that a classical recipe takes if it names none.
+        threads: of one fit.
+        sources: of what is pretrained elsewhere.
+    """
+    if config.search is not None:
+        make = partial(_of_section, name, columns, threads, sources)
+        return Searched(name, _section(config), config.search, make)
+    resolved = config.model_dump(mode="json", exclude={"search"})
     if isinstance(config, EnsembleConfig):
-        members = {n: _build(n, member, study, threads, sources) for n, member in _members(config)}
+        members = {n: _build(n, member, columns, threads, sources) for n, member in _members(config)}
         # With the digests of what members take from other files: another content there is another ensemble.
         resolved["members"] = {n: member.config for n, member in members.items()}
         return EnsembleRecipe(name, resolved, members, config.method, config.repeats)
     if isinstance(config, ClassicalConfig):
-        return ClassicalRecipe(name, resolved, config.model, config.params, _steps(config, study))
+        return ClassicalRecipe(name, resolved, config.model, config.params, _steps(config, columns))
     if isinstance(config, FeatureConfig):
         return _features(name, resolved, config, threads, sources)
     return _network(name, resolved, config, threads, sources)
+
+
+def _of_section(
+    name: str, columns: tuple[str, ...], threads: int, sources: Sources, section: Mapping[str, Any]
+) -> Recipe:
+    return _build(name, _ADAPTER.validate_python(section), columns, threads, sources)
 
 
 def _network(
@@ -167,6 +214,27 @@ def _members(config: EnsembleConfig) -> list[tuple[str, AnyConfig]]:
     return [(name, member) for name, member in config.members.items() if isinstance(member, AnyConfig)]
 
 
-def _steps(config: ClassicalConfig, study: Study) -> Mapping[str, Any]:
+def _steps(config: ClassicalConfig, columns: tuple[str, ...]) -> Mapping[str, Any]:
     """Return modality -> steps: those named, else all spectra as they are, and all tables."""
-    return config.preprocessing or {name: [] for name in columnar_modalities(study)}
+    return config.preprocessing or {name: [] for name in columns}
+
+
+def shortest(section: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a recipe's section as one would write it: without defaults, and steps by their names."""
+    written = _ADAPTER.validate_python(section).model_dump(mode="json", exclude_defaults=True)
+    found: dict[str, Any] = _short_steps(written)
+    return found
+
+
+def _short_steps(found: Any) -> Any:
+    if isinstance(found, Mapping):
+        return {key: _short_steps(part) for key, part in found.items()}
+    if not isinstance(found, list):
+        return found
+    return [_short_step(part) for part in found]
+
+
+def _short_step(found: Any) -> Any:
+    if not isinstance(found, Mapping) or "name" not in found or set(found) > {"name", "params"}:
+        return _short_steps(found)
+    return {found["name"]: found["params"]} if found.get("params") else found["name"]

@@ -8,6 +8,7 @@ from polydx.workflows.models import extract, pretrain, train
 from polydx.workflows.predicting import predict, predict_into
 from polydx.workflows.preparing import Prepared, check, prepare, variants
 from polydx.workflows.running import compare, demo, report, run
+from polydx.workflows.tuning import tune
 
 __all__ = [
     "ExplainOptions",
@@ -28,5 +29,6 @@ __all__ = [
     "report",
     "run",
     "train",
+    "tune",
     "variants",
 ]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from polydx.errors import counted
 from polydx.report.blocks import Block, Bullets, Flow, Notice, Table, Text
 from polydx.report.figures.intervals import subgroup_intervals
+from polydx.report.searches import is_search
 from polydx.report.sections.common import picture, units
 from polydx.report.view import Answers, View, group_values
 from polydx.report.words import listed, percent
@@ -38,8 +39,9 @@ def flow(view: View) -> list[Block]:
         blocks.append(Flow(steps))
     if study.get("notes"):
         blocks += [Text("What the reader noted:"), Bullets(study["notes"])]
-    if view.run.metrics.get("notes"):
-        blocks += [Text("What fits left out or fell back on:"), Bullets(view.run.metrics["notes"])]
+    notes = [note for note in view.run.metrics.get("notes", []) if not is_search(note)]
+    if notes:
+        blocks += [Text("What fits left out or fell back on:"), Bullets(notes)]
     return blocks
 
 

@@ -13,6 +13,7 @@ from polydx.errors import counted
 from polydx.io.config_file import to_yaml
 from polydx.report.blocks import Block, Code, Details, Heading, Section, Table, Text
 from polydx.report.figures.fitting import class_spectra, learning_curves
+from polydx.report.searches import searched
 from polydx.report.sections.common import picture
 from polydx.report.sections.tripod import tripod_items
 from polydx.report.view import View
@@ -80,8 +81,10 @@ def _recipes(view: View) -> Block:
 
 def _tuned(view: View) -> str:
     """Say what was chosen on which patients."""
+    searches = searched(view.run.metrics.get("notes", []))
     before = "with the bundle" if view.external else "in the configuration before the run"
-    found = [f"What was tuned on what: settings were fixed {before}; nothing was chosen on test patients."]
+    what = "other settings" if searches else "settings"
+    found = [f"What was tuned on what: {what} were fixed {before}; nothing was chosen on test patients.", *searches]
     lengths: dict[str, list[str]] = {}
     for name, config in view.run.config.recipes.items():
         if config.kind == "network":

@@ -1,0 +1,55 @@
+"""What may be searched for in a recipe: settings by their place, and the values they may take."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import Discriminator, Field, Tag, model_validator
+
+from polydx.config.base import Strict
+
+
+class Span(Strict):
+    """Every number between two; whole numbers where both ends are whole, unless it is drawn by its logarithm."""
+
+    low: int | float
+    high: int | float
+    log: bool = False
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Span:
+        if not self.low < self.high:
+            raise ValueError(f"`low` must be below `high`; found {self.low} and {self.high}")
+        if self.log and self.low <= 0:
+            raise ValueError(f"`log` needs a `low` above 0; found {self.low}")
+        return self
+
+    @property
+    def whole(self) -> bool:
+        """Whether it holds whole numbers only."""
+        return isinstance(self.low, int) and isinstance(self.high, int)
+
+
+def _values_or_span(found: Any) -> str:
+    return "values" if isinstance(found, list) else "span"
+
+
+Values: TypeAlias = Annotated[list[Any], Field(min_length=1), Tag("values")]
+Choice: TypeAlias = Annotated[Values | Annotated[Span, Tag("span")], Discriminator(_values_or_span)]
+
+
+class SearchConfig(Strict):
+    """Settings that are chosen on inner folds of the training patients.
+
+    Attributes:
+        space: place of a setting in the recipe, keys joined by dots (`params.C`, `training.lr`,
+            `preprocessing.raman.pca.components`; steps by name or number) -> values it may take, or a span.
+        trials: settings tried beside those that are written; all, where the space holds no more.
+        metric: what the best has most of; `log_loss` least. A mean over the tasks.
+        tasks: those that count; all if left out.
+    """
+
+    space: dict[str, Choice] = Field(min_length=1)
+    trials: int = Field(20, gt=0)
+    metric: Literal["log_loss", "balanced_accuracy", "auroc"] = "log_loss"
+    tasks: list[str] | None = Field(None, min_length=1)
