@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ import polydx
 from polydx.datasets.covid_saliva import load_covid_saliva
 from polydx.datasets.propose import propose_study
 from polydx.datasets.propose_columns import guess_patient
+from polydx.datasets.propose_files import named_after
 from polydx.datasets.propose_tasks import guess_tasks, judge_columns
 from polydx.datasets.propose_yaml import quoted
 from polydx.errors import ReadError, StudyError
@@ -435,3 +437,48 @@ def test_a_cell_of_the_file_column_that_names_nothing_is_told_as_it_stands(tmp_p
     files = [*(p[0] for p in PEOPLE[:6]), "gone", None]
     people().assign(file=files, Subject=list("ABCDEFGH")).to_csv(tmp_path / "people.csv", index=False)
     assert "'row 8: gone', 'row 9: empty'" in propose_study(tmp_path).notes[0]
+
+
+def test_files_named_after_patients_of_a_table(tmp_path, rng):
+    for subject, condition, *_ in PEOPLE:
+        for k in range(3):
+            write_spectrum(tmp_path / "scans" / f"{subject.upper()}_{k}.txt", 1 + (condition == "ill"), rng)
+    write_spectrum(tmp_path / "scans" / "subj010_0.txt", 1, rng)  # begins with 'subj01', and is another's
+    table = pd.concat([people(), people().iloc[[2]], pd.DataFrame({"Subject": ["subj77"], "Condition": ["ill"]})])
+    table.to_csv(tmp_path / "people.csv", index=False)
+    study, proposal = accept(tmp_path)
+    assert proposal.samples_file == "samples.csv"
+    assert (len(study), study.describe()["patients"]) == (24, 8)
+    assert study.tasks["condition"].positive == "ill"
+    assert (
+        dict(zip(proposal.samples["file"], proposal.samples["patient"], strict=True))["scans/SUBJ03_1.txt"] == "subj03"
+    )
+    assert "patients by the start of the files' names (its column 'Subject')" in proposal.yaml
+    assert [note for note in proposal.notes if "people.csv" in note] == [
+        "EDIT ME: 1 patient in several rows of people.csv, the first of which is taken: 'subj02'",
+        "1 row of people.csv without a file, left out: 'subj77'",
+        "1 file named after no patient of people.csv, left out: 'scans/subj010_0.txt'",
+    ]
+
+
+def test_the_longer_of_two_ids_names_a_file_and_a_number_is_never_cut():
+    files = [Path(name) for name in ("P1.txt", "p1_a.txt", "P10_a.txt", "P1b_2.txt", "P1bc.txt", "x.txt")]
+    found = named_after(["P1", "P1b", "P100", "x"], files)
+    assert {key: [path.name for path in paths] for key, paths in found.items()} == {
+        "P1": ["P1.txt", "p1_a.txt", "P1bc.txt"],
+        "P1b": ["P1b_2.txt"],
+    }
+
+
+def test_a_table_that_fits_no_file_has_its_columns_named(tmp_path, rng):
+    for k in range(4):
+        write_spectrum(tmp_path / "scans" / f"scan{k}.txt", 1, rng)
+    people().to_csv(tmp_path / "people.csv", index=False)
+    yaml = propose_study(tmp_path).yaml
+    assert "people.csv names no files, and no files begin with its ids" in yaml
+    assert "there are: Subject, Condition, Age, Sex" in yaml
+
+
+def test_controls_are_known_with_their_accents():
+    table = pd.DataFrame({"Diagnose": ["SLA", "Contrôle"] * 3})
+    assert guess_tasks(table, None, ())[0].classes == ("Contrôle", "SLA")

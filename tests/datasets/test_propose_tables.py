@@ -53,3 +53,13 @@ def test_the_proposal_loads_once_its_marks_are_taken_away(tmp_path):
     frame = study.modalities["clinical"].frame
     assert {"age", "sex", "signs: a", "length"} <= set(frame)
     assert frame["age"].isna().sum() == 1
+
+
+def test_decimal_commas_are_told_where_the_column_stayed_text():
+    frame = pd.DataFrame(
+        {"Alter": ["53,7", "60", "n.a.", *["61,25"] * 20], "Code": ["A,1", "B,2", "A,1"] * 7 + ["B,2"] * 2}
+    )
+    found, unknown = guess_columns(frame, set())
+    assert found["Alter"] == '{kind: number, decimal: ","}'
+    assert found["Code"] == "category"
+    assert unknown == ["n.a."]

@@ -1,7 +1,7 @@
 """Propose a study.yaml for a stranger's folder: a start to edit, with every guess marked.
 
 Layouts that are known: a wide table of spectra; a table that names a file a row; a folder a patient with a table of
-patients, or without; a folder a class.
+patients, or without; files named after the patients of a table; a folder a class.
 """
 
 from __future__ import annotations

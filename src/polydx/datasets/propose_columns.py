@@ -33,7 +33,7 @@ OTHER_WORDS = (
 def words_of(name: str) -> list[str]:
     """Return the words of a column's name, in lower case: 'PatientID' and 'patient_id' are alike."""
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", unicodedata.normalize("NFC", str(name)))
-    return [word for word in re.split(r"[^a-zäöüß0-9]+", spaced.lower()) if word]
+    return [word for word in re.split(r"[\W_]+", spaced.lower()) if word]
 
 
 def named_like(name: str, words: Sequence[str]) -> bool:

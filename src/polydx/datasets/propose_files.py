@@ -88,15 +88,19 @@ def natural(path: Path | str) -> list[tuple[int, str]]:
     return [(int(t) if t.isdecimal() else -1, t) for t in re.split(r"(\d+)", text)]
 
 
-def measurements(folders: dict[Path, list[Path]]) -> dict[Path, list[Measurement]]:
+def measurements(folders: dict[Path, list[Path]], base: Path | None = None) -> dict[Path, list[Measurement]]:
     """Return the measurements of each folder.
 
     Files are told apart by their names, digits and the folder's own name aside; one file of each pattern is read.
+
+    Args:
+        folders: folder -> files in it; or what stands for one (see `named_after`).
+        base: where the files' paths begin, if not in the folder.
     """
     patterns: dict[str, list[tuple[Path, Path]]] = {}
     for folder, files in folders.items():
         for path in files:
-            patterns.setdefault(_pattern(path, folder), []).append((folder, path))
+            patterns.setdefault(_pattern(path, folder, base or folder), []).append((folder, path))
     likely = sorted(patterns, key=lambda p: -len(patterns[p]))[:MOST_PATTERNS]
     kinds = {pattern: kind_of(patterns[pattern][0][1]) for pattern in likely}
     axes = {folder: path for p in likely if kinds[p] == "axis" for folder, path in patterns[p]}
@@ -149,6 +153,28 @@ def matching_folders(values: Iterable[object], folders: Iterable[Path]) -> dict[
     return {value: folder for value, folder in found.items() if folder is not None}
 
 
+def named_after(values: Iterable[object], files: Iterable[Path]) -> dict[str, list[Path]]:
+    """Return value -> the files whose names begin with it: 'P1' is the start of 'P1_3.txt', not of 'P10_3.txt'.
+
+    Where two values are, the longer one counts; case is overlooked. Values of a single character are none.
+    """
+    known = {_loose(text): text for value in values if len(text := str(value).strip()) > 1}
+    lengths = sorted({len(key) for key in known}, reverse=True)
+    found: dict[str, list[Path]] = {}
+    for path in files:
+        stem = _loose(path.stem)
+        for key in (stem[:n] for n in lengths if len(stem) >= n):
+            if key in known and not _goes_on(key, stem[len(key) :]):
+                found.setdefault(known[key], []).append(path)
+                break
+    return found
+
+
+def _goes_on(start: str, rest: str) -> bool:
+    """Return whether a word or number does not end where `start` does."""
+    return bool(rest) and ((start[-1].isdigit() and rest[0].isdigit()) or (start[-1].isalpha() and rest[0].isalpha()))
+
+
 def finder(found: Found) -> Callable[[str], str | None]:
     """Return a function from what a cell says to the path of the one file it names; None where that is not sure.
 
@@ -197,8 +223,8 @@ def _loose(name: str) -> str:
     return _composed(name).casefold()
 
 
-def _pattern(path: Path, folder: Path) -> str:
-    return re.sub(r"\d+", "#", path.relative_to(folder).as_posix().replace(folder.name, "@"))
+def _pattern(path: Path, folder: Path, base: Path) -> str:
+    return re.sub(r"\d+", "#", path.relative_to(base).as_posix().replace(folder.name, "@"))
 
 
 def _read_top(found: Found, path: Path) -> None:

@@ -11,14 +11,26 @@ import pandas as pd
 
 from polydx.datasets.grouping import LAST_NUMBER
 from polydx.datasets.propose_columns import LABEL_WORDS, is_vague, named_like
-from polydx.datasets.propose_files import Found, Measurement, grouped, matching_folders, measurements, natural
+from polydx.datasets.propose_files import (
+    IMAGES,
+    SPECTRA,
+    Found,
+    Measurement,
+    grouped,
+    matching_folders,
+    measurements,
+    named_after,
+    natural,
+)
 from polydx.datasets.propose_tables import guess_columns
-from polydx.datasets.propose_tasks import judge_columns, labels_of, quoted_few, told_strays
+from polydx.datasets.propose_tasks import guess_tasks, judge_columns, labels_of, quoted_few, told_strays
 from polydx.datasets.propose_yaml import EDIT, Draft, fewest_patients
 from polydx.errors import counted
 from polydx.io.spectra import read_spectra
 
 MOST_CLASS_FOLDERS = 10
+MOSTLY = 0.8
+"""Share of different ids in a column that may name patients, a row each but for mistakes."""
 
 
 def from_folders(found: Found, draft: Draft) -> pd.DataFrame | None:
@@ -33,11 +45,17 @@ def from_folders(found: Found, draft: Draft) -> pd.DataFrame | None:
             for column in table.columns:
                 matched = matching_folders(table[column].dropna(), folders)
                 if len(matched) > 1 and len(matched) >= len(folders) / 2:
-                    return _from_patient_folders(found, draft, folders, name, str(column), matched)
+                    return _from_patients(found, draft, folders, name, str(column), matched)
+    if (named := _named_after_patients(found)) is not None:
+        return _from_patients(found, draft, *named, base=found.root)
     folders = next((f for c in containers if len(f := found.folders(c)) > 1), {})
     if not folders:
-        tables = f"{', '.join(found.tables)} names no files" if found.tables else "no table"
-        draft.notes.append(f"{EDIT}: {tables}, and no folders of patients or classes; write the samples table by hand")
+        where = (
+            f"{', '.join(found.tables)} names no files, and no files begin with its ids" if found.tables else "no table"
+        )
+        what = "and there are no folders of patients or classes; write the samples table by hand"
+        draft.notes.append(f"{EDIT}: {where}, {what}")
+        draft.columns = tuple(str(column) for table in found.tables.values() for column in table.columns)
         return None
     groups = grouped([folder.name for folder in folders])
     if groups is None and len(folders) <= MOST_CLASS_FOLDERS:
@@ -45,10 +63,46 @@ def from_folders(found: Found, draft: Draft) -> pd.DataFrame | None:
     return _from_named_folders(found, draft, folders, groups)
 
 
-def _from_patient_folders(
-    found: Found, draft: Draft, folders: dict[Path, list[Path]], name: str, column: str, matched: dict[str, Path]
+def _named_after_patients(found: Found) -> tuple[dict[Path, list[Path]], str, str, dict[str, Path]] | None:
+    """Return the files that begin with a patient's id, the table and column of the ids, and what stands for a folder.
+
+    None where fewer than half of the files do, or the table asks nothing.
+    """
+    files = [
+        path for path in found.files if path.name not in found.tables and path.suffix.lower() in (*SPECTRA, *IMAGES)
+    ]
+    best: tuple[dict[Path, list[Path]], str, str, dict[str, Path]] | None = None
+    most = max(len(files) / 2, 2)
+    for name, table in found.tables.items():
+        for column in table.columns:
+            ids = table[column].dropna()
+            named = named_after(ids, files) if ids.nunique() >= MOSTLY * len(ids) else {}
+            count = sum(map(len, named.values()))
+            if len(named) > 1 and count >= most and guess_tasks(table, table[column], (str(column),)):
+                matched = {value: found.root / value for value in named}
+                best, most = ({matched[v]: paths for v, paths in named.items()}, name, str(column), matched), count + 1
+    return best
+
+
+def _measured(found: Found) -> list[Path]:
+    """Return the files that may be measurements, by their names."""
+    return [p for p in found.files if p.name not in found.tables and p.suffix.lower() in (*SPECTRA, *IMAGES)]
+
+
+def _from_patients(
+    found: Found,
+    draft: Draft,
+    folders: dict[Path, list[Path]],
+    name: str,
+    column: str,
+    matched: dict[str, Path],
+    base: Path | None = None,
 ) -> pd.DataFrame | None:
-    """One folder a patient, and a table with a row a patient."""
+    """One folder a patient, or files named after them from `base` on, and a table with a row a patient."""
+    ids = found.tables[name][column].dropna()
+    if twice := list(dict.fromkeys(ids[ids.duplicated()].astype(str))):
+        what = f"{counted(len(twice), 'patient')} in several rows of {name}, the first of which is taken"
+        draft.notes.append(f"{EDIT}: {what}: {quoted_few(twice)}")
     table = found.tables[name].drop_duplicates(column)
     about = {
         matched[str(key)]: row
@@ -56,18 +110,25 @@ def _from_patient_folders(
         if str(key) in matched
     }
     rows = []
-    for folder, files in measurements(folders).items():
+    for folder, files in measurements(folders, base).items():
         extra = {str(k): v for k, v in about.get(folder, {}).items() if k != column}
         rows += [row | {k: v for k, v in extra.items() if k not in row} for row in _rows(found, folder.name, files)]
-    draft.about = f"written by polydx: a row a file, labels from {name}, patients by folder (its column '{column}')"
+    by = "folder" if base is None else "the start of the files' names"
+    draft.about = f"written by polydx: a row a file, labels from {name}, patients by {by} (its column '{column}')"
     unknown = [folder.name for folder in folders if folder not in about]
     if unknown:
         what = f"{counted(len(unknown), 'folder')} without a row in {name}"
         draft.notes.append(f"{what}: their labels are empty: {quoted_few(unknown)}")
     missing = [str(key) for key in table[column] if str(key) not in matched]
     if missing:
-        what = f"{counted(len(missing), 'row')} of {name} without a folder, left out"
+        what = f"{counted(len(missing), 'row')} of {name} without a {'folder' if base is None else 'file'}, left out"
         draft.notes.append(f"{what}: {quoted_few(missing)}")
+    if base is not None:
+        named = {path for files in folders.values() for path in files}
+        others = [found.relative(path) for path in _measured(found) if path not in named]
+        if others:
+            what = f"{counted(len(others), 'file')} named after no patient of {name}, left out"
+            draft.notes.append(f"{what}: {quoted_few(others)}")
     return _written(found, draft, rows)
 
 

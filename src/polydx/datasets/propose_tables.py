@@ -11,13 +11,17 @@ from polydx.datasets.propose_columns import named_like
 from polydx.datasets.propose_tasks import EMPTY_WORDS, MOST_CLASSES, cleaned
 
 SEPARATORS = ("&", ";", "|")
-UNKNOWN_WORDS = (*EMPTY_WORDS, "not available", "not applicable", "not known", "missing", "none given", "nan", "null")
+UNKNOWN_WORDS = (
+    *EMPTY_WORDS, "not available", "not applicable", "not known", "missing", "none given", "nan", "null", "n.a.",
+    "n.d.", "n.v.", "k.a.", "nd", "keine angabe", "fehlt", "inconnu",
+)  # fmt: skip
 NO_INPUT = (
     "comment", "note", "fold", "split", "file", "path", "date", "time", "centre", "center", "site", "hospital", "batch",
     "operator", "instrument", "zentrum", "klinik", "datum", "row", "axis", "sample", "specimen", "name", "id",
 )  # fmt: skip
 """Words of columns that say how a sample was taken or kept, not what the patient is like."""
 SHARE_OF_NUMBERS = 0.9
+DECIMAL_COMMA = r"[-+]?\d+(,\d+)?"
 
 
 def guess_columns(table: pd.DataFrame, taken: Collection[str]) -> tuple[dict[str, str], list[str]]:
@@ -52,6 +56,9 @@ def _kind(known: pd.Series) -> str | None:
     if numbers.notna().mean() >= SHARE_OF_NUMBERS:
         codes = bool((numbers.dropna() % 1 == 0).all()) and numbers.nunique() <= min(MOST_CLASSES, len(numbers) / 2)
         return "category" if codes else "number"
+    commas = known.str.fullmatch(DECIMAL_COMMA)
+    if commas.mean() >= SHARE_OF_NUMBERS and known[commas].str.contains(",", regex=False).any():
+        return '{kind: number, decimal: ","}'
     for separator in SEPARATORS:
         if known.str.contains(separator, regex=False).any():
             parts = known.str.split(separator).explode().str.strip()

@@ -12,7 +12,8 @@ from polydx.datasets.propose_columns import LABEL_WORDS, OTHER_WORDS, SAMPLE_WOR
 
 CONTROL_WORDS = (
     "control", "controls", "ctrl", "healthy", "normal", "benign", "negative", "neg", "no", "none", "hc", "0", "absent",
-    "kontrolle", "kontrollen", "gesund", "negativ", "nein",
+    "kontrolle", "kontrollen", "gesund", "negativ", "nein", "contrôle", "contrôles", "témoin", "témoins", "sain",
+    "sains", "controllo", "controlli", "sano", "sani", "sanos", "controles", "kontroll", "kontrol", "frisk",
 )  # fmt: skip
 EMPTY_WORDS = ("", "n/a", "na", "-", "?", "unknown", "unbekannt")
 MOST_CLASSES = 10
