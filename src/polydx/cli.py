@@ -303,11 +303,15 @@ def predict(
 )
 def explain(
     model: Annotated[Path, typer.Argument(metavar="RUN|MODEL", help="A finished run folder, or a bundle.")],
-    task: Annotated[str, typer.Option("--task", metavar="TASK", help="The task to explain.")],
     study: Annotated[
-        str | None, typer.Argument(metavar="[STUDY]", help="A study.yaml or a study's name; a run knows its own.")
+        str | None, typer.Argument(metavar="STUDY", help="A study.yaml or a study's name; a run knows its own.")
     ] = None,
-    recipe: Annotated[str | None, typer.Option("--recipe", metavar="NAME", help="Of a run with several.")] = None,
+    task: Annotated[
+        str | None, typer.Option("--task", metavar="TASK", help="The task to explain; needed where there are several.")
+    ] = None,
+    recipe: Annotated[
+        str | None, typer.Option("--recipe", metavar="NAME", help="Which one, of a run with several recipes.")
+    ] = None,
     label: Annotated[
         str | None, typer.Option("--class", metavar="CLASS", help="Default: the positive class of two, all of more.")
     ] = None,
@@ -318,8 +322,8 @@ def explain(
         Literal["occlusion", "integrated_gradients", "grad_cam", "shapley", "permutation", "modalities"],
         typer.Option(
             "--method",
-            help="Maps: occlusion of any recipe, integrated_gradients and grad_cam of networks. Columns of a table: "
-            "shapley, permutation. modalities: the share of each.",
+            help="Maps over spectra or images: occlusion of any recipe, grad_cam of networks; over spectra also "
+            "integrated_gradients. Columns of a table: shapley, permutation. modalities: the share of each.",
         ),
     ] = "occlusion",
     modality: Annotated[

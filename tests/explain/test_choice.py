@@ -1,9 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from polydx.errors import ConfigError, StudyError
-from polydx.explain.choice import chosen_modality, reference_spectrum, targets
+from polydx.explain.choice import chosen_modality, chosen_task, reference_spectrum, targets
 from polydx.study import Spectra, Table, Task
 
 
@@ -62,8 +64,26 @@ def test_the_modality_of_the_method_s_kind_is_found(make_study):
     assert chosen_modality(both, ["raman", "clinical"], None, Spectra) == "raman"
     assert chosen_modality(both, ["raman", "clinical"], "clinical", Table) == "clinical"
     with pytest.raises(
-        ConfigError, match="--modality clinical: the recipe uses no spectra of that name; it uses raman"
+        ConfigError,
+        match=r"--modality clinical: no spectra of that name; the recipe uses raman \(spectra\), clinical \(table\)",
     ):
         chosen_modality(both, ["raman", "clinical"], "clinical", Spectra)
-    with pytest.raises(ConfigError, match="this method explains table, of which the recipe uses none"):
+    with pytest.raises(
+        ConfigError, match=r"explains tables, of which there are none: choose another --method; .* raman"
+    ):
         chosen_modality(both, ["raman"], None, Table)
+    with pytest.raises(ConfigError, match=r"explains spectra, of which there are several: name one with --modality"):
+        chosen_modality(both, ["raman", "raman"], None, Spectra)
+
+
+def test_a_task_is_named_where_there_are_several(make_study):
+    study = make_study()
+    assert chosen_task(study, None) == "disease"
+    assert chosen_task(study, "other") == "other"
+    several = replace(
+        study,
+        tasks={**study.tasks, "again": study.tasks["disease"]},
+        labels=study.labels.assign(again=study.labels["disease"]),
+    )
+    with pytest.raises(ConfigError, match="name the task to explain with --task: one of disease, again"):
+        chosen_task(several, None)

@@ -1,13 +1,15 @@
 import json
 import sys
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 
-from polydx import workflows
+from polydx import load_study, workflows
 from polydx.cli import main
 from polydx.errors import ConfigError, ReadError, StudyError
 from polydx.explain.store import explanations, read_explanation
+from polydx.study import RowIndex
 from polydx.workflows import ExplainOptions
 
 STUDY = """
@@ -81,7 +83,7 @@ def test_a_network_s_own_weights_explain_and_the_run_lists_what_there_is(run, tm
 
 
 @pytest.mark.slow
-def test_a_model_explains_a_study(run, tmp_path):
+def test_a_model_explains_a_study(run, tmp_path, make_study):
     model = workflows.train(run.parent / "study.yaml", recipe="logistic", out=tmp_path / "model")
     with pytest.raises(ConfigError, match="name a folder with --out"):
         workflows.explain(model, run.parent / "study.yaml", task="grade")
@@ -89,6 +91,14 @@ def test_a_model_explains_a_study(run, tmp_path):
         workflows.explain(model, task="grade", out=tmp_path / "out")
     with pytest.raises(StudyError, match="has no sample 'x' to explain"):
         workflows.explain(model, run.parent / "study.yaml", task="grade", sample="x", out=tmp_path / "out")
+    with pytest.raises(StudyError, match="the model cannot be asked about study 'tiny'"):
+        workflows.explain(model, make_study(), out=tmp_path / "out")
+    whole = load_study(run.parent / "study.yaml")
+    rows = RowIndex.from_lists([[], *([i] for i in range(1, len(whole)))])
+    with pytest.raises(StudyError, match="sample '.*' has none of the modalities of the model: raman"):
+        workflows.explain(
+            model, replace(whole, rows={"raman": rows}), task="grade", sample=whole.ids[0], out=tmp_path / "out"
+        )
     out = workflows.explain(model, run.parent / "study.yaml", task="grade", options=WIDE, out=tmp_path / "out")
     assert read_explanation(out).about["of"] == "model"
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -27,6 +29,10 @@ def test_integrated_gradients_are_captum_s_and_add_up_to_what_the_score_gains(su
     with torch.no_grad():
         gain = scored(own.fitted, target.code)(x) - scored(own.fitted, target.code)(baseline[None])
     np.testing.assert_allclose(found.sum(axis=1), gain.numpy(), atol=0.05 * float(gain.abs().max()))
+    cooler = replace(own, fitted=replace(own.fitted, temperatures={"disease": 2.0}))
+    for method in (integrated_gradients(), grad_cam("stage2")):  # as the log-odds of its answers are halved
+        whole, half = (method(s, own.test, "raman", target) for s in (own, cooler))
+        np.testing.assert_allclose(half, whole / 2, atol=1e-5)
 
 
 def test_grad_cam_without_a_reference_is_captum_s_at_the_cells(subject):

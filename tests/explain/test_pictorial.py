@@ -72,7 +72,9 @@ def test_maps_of_images_lie_on_the_spot_that_tells_the_classes_apart(study, conf
 def test_what_is_not_for_images_is_refused(study):
     with pytest.raises(ConfigError, match="`integrated_gradients` is for maps of spectra, and 'smear' holds images"):
         explained(study, FOREST, Options("integrated_gradients"))
-    with pytest.raises(ConfigError, match="fits it again: give the run, not the model"):
+    with pytest.raises(
+        ConfigError, match="fits a recipe that is no network again, .*: explain the recipe of a run folder"
+    ):
         explained(study, FOREST, Options("occlusion", sanity=True))
     healthy = study.take(np.flatnonzero(study.label_codes("disease") == 0))
     asked = Asked(study, "r", ("smear",), [Subject(None, study, healthy)], 1)

@@ -70,7 +70,9 @@ def test_a_classical_recipe_is_fitted_again_to_labels_dealt_out_anew(subject):
     target = targets(own.test, "disease")[0]
     found = sanity_of_spectra(own, occlusion(60), "raman", target, draws=2)
     assert (found.test, found.passed) == ("labels", True)
-    with pytest.raises(ConfigError, match="fits it again: give the run, not the model"):
+    with pytest.raises(
+        ConfigError, match="fits a recipe that is no network again, .*: explain the recipe of a run folder"
+    ):
         sanity_of_spectra(replace(own, refit=None), occlusion(60), "raman", target)
 
 

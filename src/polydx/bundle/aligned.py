@@ -36,19 +36,20 @@ class Aligned(NamedTuple):
     warnings: dict[str, list[str]]
 
 
-def aligned(model: Model, study: Study) -> Aligned:
+def aligned(model: Model, study: Study, *, labelled: bool = True) -> Aligned:
     """Return the study with the model's tasks and modalities, and what was noticed.
 
     Tasks are joined by name, classes by name: the model may know classes that the study has not.
 
     Args:
         model: what will be asked.
-        study: labelled; spectra on an axis that covers the model's.
+        study: with spectra on an axis that covers the model's.
+        labelled: refuse a study without any label of the model's tasks.
 
     Raises:
         StudyError: nothing to compare, or what the model cannot answer for; all is listed.
     """
-    problems = [*_task_problems(model, study), *_modality_problems(model, study)]
+    problems = [*_task_problems(model, study, labelled), *_modality_problems(model, study)]
     notes: list[str] = []
     warnings: dict[str, list[str]] = {}
     modalities: dict[str, Modality] = {}
@@ -60,7 +61,7 @@ def aligned(model: Model, study: Study) -> Aligned:
         except AxisError as error:
             problems.append(Problem(f"modality '{name}'", error.message))
     if problems:
-        raise StudyError(f"the model cannot be evaluated on study '{study.name}'", problems)
+        raise StudyError(f"the model cannot be asked about study '{study.name}'", problems)
     notes += _left_out(model, study)
     labels = {name: _codes(model, study, name) for name in model.tasks if name in study.tasks}
     fitting = replace(
@@ -77,7 +78,7 @@ def aligned(model: Model, study: Study) -> Aligned:
     return Aligned(kept, notes, warnings)
 
 
-def _task_problems(model: Model, study: Study) -> list[Problem]:
+def _task_problems(model: Model, study: Study, labelled: bool) -> list[Problem]:
     shared = [name for name in model.tasks if name in study.tasks]
     if not shared:
         return [Problem("tasks", f"the study has {', '.join(study.tasks)}; the model answers {', '.join(model.tasks)}")]
@@ -86,7 +87,7 @@ def _task_problems(model: Model, study: Study) -> list[Problem]:
         found.append(
             Problem("study.unit", f"the model answers once a {model.unit}, the study asks once a {study.unit}")
         )
-    if not any((study.label_codes(name) != UNLABELLED).any() for name in shared):
+    if labelled and not any((study.label_codes(name) != UNLABELLED).any() for name in shared):
         found.append(
             Problem("tasks", f"no sample has a label of {', '.join(shared)}: there is nothing to compare with")
         )

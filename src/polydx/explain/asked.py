@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from polydx.bundle.aligned import aligned
 from polydx.datasets.catalogue import load_study
 from polydx.errors import ConfigError, StudyError, counted
-from polydx.explain.subjects import Subject, model_subject, run_modalities, run_subjects
+from polydx.explain.subjects import Subject, run_modalities, run_subjects
 from polydx.study import Study
 
 
@@ -24,6 +25,7 @@ class Asked:
         fits: how many there are.
         run: the run folder; None for a model.
         sample: the only one to explain; None for all.
+        notes: what of the study was changed or left out for a model.
     """
 
     study: Study
@@ -33,6 +35,7 @@ class Asked:
     fits: int
     run: Path | None = None
     sample: str | None = None
+    notes: Sequence[str] = ()
 
 
 def asked_of(
@@ -43,10 +46,10 @@ def asked_of(
     sample: str | None = None,
     data: str | Path | None = None,
 ) -> Asked:
-    """Return the fits of a run folder or a model folder.
+    """Return the fits of a run folder, or a bundle's model.
 
     Args:
-        path: the folder.
+        path: the folder or bundle.
         study: study.yaml, a name, or the study itself; a run's own if not given.
         recipe: of a run.
         sample: only this one.
@@ -54,7 +57,7 @@ def asked_of(
 
     Raises:
         ConfigError: a run of several recipes and none named, or a model without a study.
-        StudyError: the study has no such sample.
+        StudyError: the study has no such sample, or is not what the model takes.
         ReadError: the folder is neither.
     """
     if path.suffix == ".zip":
@@ -80,11 +83,15 @@ def _of_model(path: Path, study: str | Path | Study | None, sample: str | None, 
     from polydx.recipes.store import load_model
 
     if study is None:
-        raise ConfigError(f"{path} is a model: name the study whose samples it shall explain")
+        how = f"`polydx explain {path} STUDY ...`, a study.yaml or a study's name"
+        raise ConfigError(f"{path} is a model: name the study whose samples it shall explain: {how}")
     model, loaded = load_model(path), _loaded(study, data)
     if sample is not None and sample not in set(loaded.ids):
         raise StudyError(f"study '{loaded.name}' has no sample '{sample}' to explain")
-    used = tuple(model.modalities)
-    whole = model_subject(model.fitted, loaded.having(used))
-    subject = whole if sample is None else Subject(model.fitted, whole.train, loaded.subset([sample]))
-    return Asked(loaded, str(model.about["recipe"]), used, [subject], 1, None, sample)
+    own = aligned(model, loaded, labelled=sample is None)
+    used = tuple(name for name in model.modalities if name in own.study.modalities)
+    if sample is not None and sample not in set(own.study.ids):
+        raise StudyError(f"sample '{sample}' has none of the modalities of the model: {', '.join(used)}")
+    tested = own.study if sample is None else own.study.subset([sample])
+    subject = Subject(model.fitted, own.study, tested)
+    return Asked(own.study, str(model.about["recipe"]), used, [subject], 1, None, sample, own.notes)

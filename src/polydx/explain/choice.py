@@ -35,6 +35,17 @@ class Target:
     against: str
 
 
+def chosen_task(study: Study, asked: str | None) -> str:
+    """Return the task to explain: the one asked for, or the only one.
+
+    Raises:
+        ConfigError: none is named, and there are several.
+    """
+    if asked is None and len(study.tasks) > 1:
+        raise ConfigError(f"name the task to explain with --task: one of {', '.join(study.tasks)}")
+    return asked or next(iter(study.tasks))
+
+
 def targets(study: Study, task: str, label: str | None = None, reference: str | None = None) -> list[Target]:
     """Return the classes of a task to explain.
 
@@ -78,16 +89,21 @@ def chosen_modality(study: Study, used: Sequence[str], asked: str | None, kind: 
     """
     able = [name for name in used if isinstance(study.modalities.get(name), kind)]
     if asked is not None and asked not in able:
-        held = ", ".join(able) or "none"
-        raise ConfigError(f"--modality {asked}: the recipe uses no {_words(kind)} of that name; it uses {held}")
+        raise ConfigError(f"--modality {asked}: no {_words(kind)} of that name; {_used(study, used)}")
     if asked is None and len(able) != 1:
-        what = f"several ({', '.join(able)}): name one with --modality" if able else "none"
-        raise ConfigError(f"this method explains {_words(kind)}, of which the recipe uses {what}")
+        what = "several: name one with --modality" if able else "none: choose another --method"
+        raise ConfigError(f"this method explains {_words(kind)}, of which there are {what}; {_used(study, used)}")
     return asked or able[0]
 
 
 def _words(kind: type) -> str:
-    return str(getattr(kind, "kind", kind.__name__.lower()))
+    name = str(getattr(kind, "kind", kind.__name__.lower()))
+    return "tables" if name == "table" else name
+
+
+def _used(study: Study, names: Sequence[str]) -> str:
+    told = [f"{name} ({study.modalities[name].kind})" for name in names if name in study.modalities]
+    return f"the recipe uses {', '.join(told)}"
 
 
 def reference_samples(study: Study, modality: str, target: Target) -> Study:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
@@ -73,8 +73,7 @@ def _maps(
     if _in_images(asked, options):
         return _images(asked, chosen, options, progress, done)
     modality = chosen_modality(asked.study, asked.modalities, options.modality, Spectra)
-    method, one = _method(options), asked.sample is not None
-    subjects = list(asked.subjects) if options.sanity else asked.subjects
+    method, one, subjects = _method(options), asked.sample is not None, _subjects(asked, options)
     maps = explain_spectra(subjects, method, modality, chosen, any_class=one, done=done)
     told = of_spectra(maps, {**_about(asked, chosen, options), "modality": modality, "kind": Spectra.kind})
     if options.sanity:
@@ -106,7 +105,7 @@ def _images(
         method = grad_cam_of_images(options.stage)
     else:
         method = occlusion_of_images()
-    one, subjects = asked.sample is not None, list(asked.subjects) if options.sanity else asked.subjects
+    one, subjects = asked.sample is not None, _subjects(asked, options)
     found = explain_images(subjects, method, modality, chosen, any_class=one, done=done)
     about = _about(asked, chosen, options)
     used = {k: v for k, v in about["options"].items() if k != "window"}
@@ -130,6 +129,18 @@ def _sanity(
 
     first = _of_fit(subjects, found.folds[0].seed, found.folds[0].fold)
     return sanity_of_spectra(first, method, modality, found.target, any_class=one).to_json()
+
+
+def _subjects(asked: Asked, options: Options) -> Iterable[Subject]:
+    """Return the fits, kept for a sanity check if there is to be one; one that cannot be is refused before the work."""
+    if not options.sanity:
+        return asked.subjects
+    from polydx.explain.sanity import require_checkable
+
+    kept = list(asked.subjects)
+    for subject in kept:
+        require_checkable(subject)
+    return kept
 
 
 def _of_fit(subjects: Sequence[Subject], seed: int | None, fold: int | None) -> Subject:

@@ -76,7 +76,8 @@ class Rows:
         """Return the log-odds of a class with other rows of the modality, or their maps after a stage."""
         own = self.tensors[self.modality]
         inputs = {**self.tensors, self.modality: own.with_rows(x) if isinstance(own, Bags) else x}
-        return class_score(self.fitted.network(inputs, {self.modality: stage} if stage else None)[task], code)
+        logits = self.fitted.network(inputs, {self.modality: stage} if stage else None)[task]
+        return class_score(logits / self.fitted.temperatures.get(task, 1.0), code)
 
     def maps(self, stage: str, rows: Tensor) -> Tensor:
         """Return (n, D, l) or (n, D, h, w), what the backbone makes of rows up to a stage."""

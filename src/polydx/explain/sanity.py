@@ -116,14 +116,30 @@ def sanity_of_images(
     return _sanity(subject, mapped, modality, target.task, draws, walked=1)
 
 
+def require_checkable(subject: Subject) -> None:
+    """Refuse a recipe that has no weights to randomise, and cannot be fitted again.
+
+    Raises:
+        ConfigError: it is such a one.
+    """
+    if not _is_network(subject.fitted) and subject.refit is None:
+        raise ConfigError(
+            "--sanity fits a recipe that is no network again, to labels dealt out anew, which a bundle cannot: explain "
+            "the recipe of a run folder, or leave --sanity out"
+        )
+
+
+def _is_network(fitted: Fitted) -> bool:
+    return hasattr(fitted, "plan")  # a network says how it was built
+
+
 def _sanity(
     subject: Subject, mapped: Callable[[Fitted], Maps], modality: str, task: str, draws: int, *, walked: int
 ) -> Sanity:
+    require_checkable(subject)
     own = mapped(subject.fitted)
-    if hasattr(subject.fitted, "plan"):  # a network says how it was built
+    if subject.refit is None or _is_network(subject.fitted):
         return _with_random_weights(subject.fitted, own, mapped, modality, task, draws, walked)
-    if subject.refit is None:
-        raise ConfigError("the sanity check of a recipe without a network fits it again: give the run, not the model")
     others = [mapped(subject.refit(dealt_out(subject.train, task, draw))) for draw in range(draws)]
     return _judged("labels", own, {"labels": others})
 

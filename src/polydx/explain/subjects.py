@@ -44,11 +44,6 @@ class Subject:
     refit: Callable[[Study], Fitted] | None = None
 
 
-def model_subject(fitted: Fitted, study: Study) -> Subject:
-    """Return a model that explains all samples of a study, which is its own reference."""
-    return Subject(fitted, study, study)
-
-
 def run_subjects(
     run: Run, study: Study, recipe: str, *, sample: str | None = None, data: str | Path | None = None
 ) -> Iterator[Subject]:

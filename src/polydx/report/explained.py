@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 SIMULATED = "SIMULATED DATA"
 UNITS = {
-    "permutation": "loss when the column is another patient's, in nats",
+    "permutation": "nats lost by permuting a column",
     "shapley": "share of the log-odds",
     "occlusion": "loss of log-odds",
     "integrated_gradients": "share of the log-odds",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from polydx.errors import ConfigError, StudyError
 from polydx.explain.asked import asked_of
-from polydx.explain.choice import targets
+from polydx.explain.choice import chosen_task, targets
 from polydx.explain.methods import MethodName, Options, explain_by
 from polydx.explain.store import Explanation, folder_name, write_explanation
 from polydx.explain.subjects import run_modalities
@@ -19,7 +19,7 @@ def explain(
     path: str | Path,
     study: str | Path | Study | None = None,
     *,
-    task: str,
+    task: str | None = None,
     recipe: str | None = None,
     label: str | None = None,
     sample: str | None = None,
@@ -31,9 +31,9 @@ def explain(
     """Explain the classes of a task, and write what was found with its figures.
 
     Args:
-        path: a finished run folder, or the folder of a model.
+        path: a finished run folder, or a bundle.
         study: study.yaml, the name of a study, or a study; that of the run if not given.
-        task: to explain.
+        task: to explain; the only one if not given.
         recipe: of the run.
         label: one class; the positive one of two, or all of more, if not given.
         sample: one sample; all test samples of the run, or all of the study, if not given.
@@ -52,9 +52,11 @@ def explain(
     progress, options = progress or Silent(), options or Options()
     progress.say(f"reading {path} and its study")
     asked = asked_of(Path(path), study, recipe=recipe, sample=sample, data=data)
+    for note in asked.notes:
+        progress.say(note)
     if out is None and asked.run is None:
         raise ConfigError("name a folder with --out: only a run has a place of its own for explanations")
-    chosen = targets(asked.study, task, label, options.reference)
+    chosen = targets(asked.study, chosen_task(asked.study, task), label, options.reference)
     found = explain_by(asked, chosen, options, progress)
     folder = Path(out) if out is not None else Path(path) / "explain" / folder_name(found.about)
     write_explanation(folder, found)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FOR, AGAINST = PALETTE[1], PALETTE[0]
-LABELLED, MOST_PARTS = 8, 20
+LABELLED, MOST_PARTS, OUTERMOST = 8, 20, 0.02
 """Bands whose wavenumber stands in the figure; the table below it has more."""
 
 
@@ -40,7 +40,9 @@ def spectral_map(found: pd.DataFrame, bands: pd.DataFrame, label: str, against: 
     above.set_ylabel("intensity")
     above.set_yticks([])
     above.legend(loc="upper right", ncols=2)
-    _name_bands(above, x, found["spectrum"].to_numpy(), bands["wavenumber"].to_numpy()[:LABELLED])
+    _name_bands(
+        above, x, found[["spectrum", "reference"]].to_numpy(dtype=float), bands["wavenumber"].to_numpy()[:LABELLED]
+    )
     below.axhline(0, color=FAINT, linewidth=0.8)
     below.fill_between(x, 0, mean, where=mean >= 0, color=FOR, alpha=0.75, linewidth=0)
     below.fill_between(x, 0, mean, where=mean < 0, color=AGAINST, alpha=0.75, linewidth=0)
@@ -78,6 +80,7 @@ def shares(
         if by_patient is not None:
             values = by_patient.loc[by_patient["part"].astype(str) == str(part), "value"]
             ax.plot(values, np.full(len(values), row + 0.4), "|", color=INK, markersize=5, alpha=0.4)
+    _clip_patients(ax, found, by_patient)
     ax.axvline(0, color=FAINT, linewidth=0.8)
     name_rows(ax, [str(p) for p in found["part"]])
     ax.set_xlabel(unit)
@@ -85,6 +88,15 @@ def shares(
     if aurocs is not None:
         _aurocs(beside[0], aurocs, [str(p) for p in found["part"]])
     return figure
+
+
+def _clip_patients(ax: Axes, found: pd.DataFrame, by_patient: pd.DataFrame | None) -> None:
+    """Leave the outermost patients outside the axis: a few of them would squeeze all bars into a line."""
+    if by_patient is None:
+        return
+    low, high = np.quantile(by_patient["value"], [OUTERMOST, 1 - OUTERMOST])
+    most = 1.1 * float(np.nanmax([*found["size"], *found["high"], high]))
+    ax.set_xlim(1.1 * min(float(low), float(found["mean"].min()), -0.05 * most), most)
 
 
 def _aurocs(ax: Axes, found: pd.DataFrame, parts: list[str]) -> None:
@@ -99,7 +111,7 @@ def _aurocs(ax: Axes, found: pd.DataFrame, parts: list[str]) -> None:
             label=clipped(label),
         )  # fmt: skip
     ax.axvline(0, color=FAINT, linewidth=0.8)
-    ax.set_xlabel("AUROC lost")
+    ax.set_xlabel("AUROC lost by permuting it")
     ax.tick_params(axis="y", length=0)
     if len(classes) > 1:
         ax.legend(loc="lower right")
@@ -153,10 +165,11 @@ def _shade(ax: Axes, x: np.ndarray, mean: np.ndarray) -> None:
     )
 
 
-def _name_bands(ax: Axes, x: np.ndarray, spectrum: np.ndarray, positions: np.ndarray) -> None:
-    """Write wavenumbers of the strongest bands above the spectrum, those that would overlap left out."""
-    extent, top = x[-1] - x[0], float(spectrum.max() - spectrum.min())
-    ax.set_ylim(spectrum.min() - 0.05 * top, spectrum.max() + 0.28 * top)
+def _name_bands(ax: Axes, x: np.ndarray, curves: np.ndarray, positions: np.ndarray) -> None:
+    """Write wavenumbers of the strongest bands above the curves (L, 2), those that would overlap left out."""
+    spectrum = np.nanmax(curves, axis=1)
+    extent, top = x[-1] - x[0], float(spectrum.max() - np.nanmin(curves))
+    ax.set_ylim(np.nanmin(curves) - 0.05 * top, spectrum.max() + 0.28 * top)
     written: list[float] = []
     for position in positions:
         if any(abs(position - other) < extent * 0.022 for other in written):

@@ -29,7 +29,8 @@ METHODS = {
 LEGENDS = {
     "spectra": "Orange speaks for the class, blue against it; grey: ± SD over folds, where there are several.",
     "images": "Each image and its map: orange speaks for the class, blue against it; in brackets, its probability.",
-    "shares": "Bars: mean size, 95 % interval by patient bootstrap; diamonds: mean, with its sign; ticks: patients.",
+    "shares": "Bars: mean size, 95 % interval by patient bootstrap; diamonds: mean, with its sign; ticks: patients, "
+    "some of the outermost beyond the axis.",
 }
 HOW = (
     "Each patient is explained by the model that did not see them. A map says what this model rests on, right or "
