@@ -1,14 +1,19 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
 
 from polydx.errors import ConfigError, StudyError
 from polydx.explain.agnostic import occlude_patches
 from polydx.explain.asked import Asked
 from polydx.explain.choice import targets
+from polydx.explain.gradients import finest_of_images
 from polydx.explain.methods import Options, explain_by
-from polydx.explain.pictorial import _written, shown
+from polydx.explain.networks import rows_into
+from polydx.explain.pictorial import _written, explain_images, shown
 from polydx.explain.store import read_explanation, write_explanation
 from polydx.explain.subjects import Subject
 from polydx.progress import Silent
@@ -67,6 +72,36 @@ def test_maps_of_images_lie_on_the_spot_that_tells_the_classes_apart(study, conf
     from polydx.report.explained import figures
 
     assert list(figures(again)) == ["images-yes"]
+
+
+@pytest.mark.slow
+def test_without_a_stage_the_cells_are_fine_enough_to_point(study):
+    fitted = build_recipes({"r": NETWORK}, study)["r"].fit(study.take(np.arange(16)), 0)
+    rows = rows_into(fitted, study, "smear")
+    with torch.no_grad():
+        cells = {name: rows.maps(name, rows.values[:1]).shape[-1] for name in ("stem", "stage1", "stage2")}
+    finest = finest_of_images(rows)
+    assert cells[finest] >= 7
+    assert all(count < 7 for name, count in cells.items() if name > finest and name != "stem")
+    tiny = replace(rows, tensors={"smear": rows.values[..., :4, :4]})
+    assert finest_of_images(tiny) == "stem"  # no stage has enough
+
+
+def test_further_fits_are_not_asked_once_there_are_enough_patients(study):
+    def fits():
+        yield Subject(Certain(), study, study)
+        raise AssertionError("a second fit was made")
+
+    def brightness(subject, one, modality, target):
+        return np.zeros((2, 2)), np.zeros((2, 2), dtype=np.uint8)
+
+    found = explain_images(fits(), brightness, "smear", targets(study, "disease"), most=3)
+    assert len(found) == 3
+
+
+class Certain:
+    def predict_proba(self, study):
+        return {"disease": np.tile([0.0, 1.0], (len(study), 1))}
 
 
 def test_what_is_not_for_images_is_refused(study):

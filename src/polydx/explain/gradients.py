@@ -31,6 +31,8 @@ Floats = NDArray[np.float64]
 STEPS = 32
 WIDEST_CELL = 20.0
 """In cm^-1, about as wide as a band: Grad-CAM on wider cells cannot tell one band from the next."""
+LEAST_CELLS = 7
+"""As many as the last stage of a ResNet has of 224 pixels, on which Grad-CAM was published."""
 PROBES, PROBED, ON_A_LINE = 8, 12, 0.98
 
 
@@ -94,12 +96,17 @@ def grad_cam(stage: str | None = None) -> Method:
 
 
 def grad_cam_of_images(stage: str | None = None) -> ImageMethod:
-    """Return Grad-CAM at a stage of the backbone, the last if not given, on the image as it enters the network."""
+    """Return Grad-CAM at a stage of the backbone, on the image as it enters the network.
+
+    Args:
+        stage: name of the stage; if not given, the last with a map of `LEAST_CELLS` cells on its shorter side. The last
+            stages make one cell of a small image, which cannot tell one place from another.
+    """
 
     def explained(subject: Subject, study: Study, modality: str, target: Target) -> tuple[Floats, NDArray[Any]]:
         network = network_of(subject.fitted, "grad_cam")
         rows = rows_into(network, study, modality)
-        cut = stage or network.network.backbone(modality).stages[-1]
+        cut = stage or finest_of_images(rows)
         # Images of different patients do not lie on top of each other: nothing is taken off the activations.
         cells = cam_cells(rows, subject.train, replace(target, reference=()), cut)[:1]  # (1, h, w)
         wide = functional.interpolate(cells[:, None], size=rows.values.shape[2:], mode="bilinear")
@@ -120,6 +127,16 @@ def finest(rows: Rows, spacing: float) -> str:
         cells = [rows.maps(name, one).shape[-1] for name in stages]
     extent = one.shape[-1] * spacing
     return next((n for n, c in zip(stages[::-1], cells[::-1], strict=True) if extent / c <= WIDEST_CELL), stages[0])
+
+
+def finest_of_images(rows: Rows) -> str:
+    """Return the last stage whose map has `LEAST_CELLS` cells on its shorter side, else that of most cells."""
+    one, stages = rows.values[:1], rows.fitted.network.backbone(rows.modality).stages
+    with torch.no_grad():
+        shapes = {name: rows.maps(name, one).shape[2:] for name in stages}
+    cells = {name: min(shape) for name, shape in shapes.items() if len(shape) == 2}
+    enough = [name for name, count in cells.items() if count >= LEAST_CELLS]
+    return enough[-1] if enough else max(cells, key=cells.__getitem__, default=stages[-1])
 
 
 def cam_cells(rows: Rows, train: Study, target: Target, stage: str) -> Tensor:

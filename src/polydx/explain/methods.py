@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
@@ -73,13 +73,14 @@ def _maps(
     if _in_images(asked, options):
         return _images(asked, chosen, options, progress, done)
     modality = chosen_modality(asked.study, asked.modalities, options.modality, Spectra)
-    method, one, subjects = _method(options), asked.sample is not None, _subjects(asked, options)
-    maps = explain_spectra(subjects, method, modality, chosen, any_class=one, done=done)
+    method, one = _method(options), asked.sample is not None
+    subjects: list[Subject] = []
+    maps = explain_spectra(_kept(asked, options, subjects), method, modality, chosen, any_class=one, done=done)
     told = of_spectra(maps, {**_about(asked, chosen, options), "modality": modality, "kind": Spectra.kind})
     if options.sanity:
         for entry, found in zip(told.about["classes"], maps, strict=True):
             progress.say(f"sanity check of {found.target.label}")
-            entry["sanity"] = _sanity(list(subjects), found, method, modality, one)
+            entry["sanity"] = _sanity(subjects, found, method, modality, one)
     return told
 
 
@@ -105,8 +106,8 @@ def _images(
         method = grad_cam_of_images(options.stage)
     else:
         method = occlusion_of_images()
-    one, subjects = asked.sample is not None, _subjects(asked, options)
-    found = explain_images(subjects, method, modality, chosen, any_class=one, done=done)
+    one, subjects = asked.sample is not None, list[Subject]()
+    found = explain_images(_kept(asked, options, subjects), method, modality, chosen, any_class=one, done=done)
     about = _about(asked, chosen, options)
     used = {k: v for k, v in about["options"].items() if k != "window"}
     told = of_images(found, {**about, "options": used, "modality": modality, "kind": Images.kind})
@@ -116,7 +117,7 @@ def _images(
         for entry, target in zip(told.about["classes"], dict.fromkeys(e.target for e in found), strict=True):
             progress.say(f"sanity check of {target.label}")
             first = next(e for e in found if e.target == target)
-            own = _of_fit(list(subjects), first.seed, first.fold)
+            own = _of_fit(subjects, first.seed, first.fold)
             entry["sanity"] = sanity_of_images(own, method, modality, target, any_class=one).to_json()
     return told
 
@@ -131,16 +132,15 @@ def _sanity(
     return sanity_of_spectra(first, method, modality, found.target, any_class=one).to_json()
 
 
-def _subjects(asked: Asked, options: Options) -> Iterable[Subject]:
-    """Return the fits, kept for a sanity check if there is to be one; one that cannot be is refused before the work."""
-    if not options.sanity:
-        return asked.subjects
-    from polydx.explain.sanity import require_checkable
+def _kept(asked: Asked, options: Options, kept: list[Subject]) -> Iterator[Subject]:
+    """Yield the fits; where there is to be a sanity check, keep them, and refuse what it cannot check at the start."""
+    for subject in asked.subjects:
+        if options.sanity:
+            from polydx.explain.sanity import require_checkable
 
-    kept = list(asked.subjects)
-    for subject in kept:
-        require_checkable(subject)
-    return kept
+            require_checkable(subject)
+            kept.append(subject)
+        yield subject
 
 
 def _of_fit(subjects: Sequence[Subject], seed: int | None, fold: int | None) -> Subject:

@@ -164,12 +164,12 @@ def _with_random_weights(
 
 
 def _judged(test: str, own: Maps, others: dict[str, list[Maps]]) -> Sanity:
-    """Return the mean over draws and the maps of each; where both maps are flat, as of nothing for a class, none is."""
+    """Return the mean over draws and the maps of each; a map that is flat itself shows nothing that could change."""
 
     def mean(alike: Callable[[Floats, Floats], float], drawn: list[Maps]) -> float:
         pairs = [(a, b) for maps in drawn for a, b in zip(own, maps, strict=True)]
-        found = [alike(a, b) for a, b in pairs if not (_flat(a) and _flat(b))]
-        return float(np.mean(found)) if found else 1.0  # nothing changed at all
+        found = [alike(a, b) for a, b in pairs if not _flat(a)]
+        return float(np.mean(found)) if found else 1.0
 
     steps = {part: mean(lambda a, b: abs(rank_correlation(a, b)), drawn) for part, drawn in others.items()}
     last = list(others)[-1]

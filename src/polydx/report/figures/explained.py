@@ -114,7 +114,7 @@ def _aurocs(ax: Axes, found: pd.DataFrame, parts: list[str]) -> None:
     ax.set_xlabel("AUROC lost by permuting it")
     ax.tick_params(axis="y", length=0)
     if len(classes) > 1:
-        ax.legend(loc="lower right")
+        ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, borderaxespad=0.2)
     plain_axes(ax, "x")
 
 
