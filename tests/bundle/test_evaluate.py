@@ -162,7 +162,7 @@ def test_what_the_model_cannot_answer_for_is_refused_all_at_once(make_study, mod
     study = make_study()
     axis = study.modalities["raman"].axis
     unknown = replace(study, tasks={"disease": replace(study.tasks["disease"], classes=("no", "maybe"), positive=None)})
-    with pytest.raises(StudyError, match="cannot be evaluated") as refused:
+    with pytest.raises(StudyError, match="cannot be asked about") as refused:
         aligned(model, unknown)
     assert "does not know maybe" in str(refused.value)
     shifted = replace(study, modalities={"raman": Spectra(study.modalities["raman"].values, axis + 500)})
