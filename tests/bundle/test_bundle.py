@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
 import zipfile
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,10 +18,12 @@ from polydx.bundle import load
 from polydx.bundle.answers import by_patient
 from polydx.bundle.export import export_bundle
 from polydx.bundle.graph_checks import check_graph
+from polydx.bundle.sessions import open_graph
 from polydx.bundle.training import reappearing
 from polydx.bundle.writing import ENDINGS, check_ending, writing
 from polydx.datasets.simulated import simulate_two_class
 from polydx.errors import BundleError, ConfigError, ReadError
+from polydx.io.parts import Parts, write_parts
 from polydx.recipes.build import build_recipes
 from polydx.recipes.conformal_fit import scores_of
 from polydx.recipes.domain import Domain
@@ -357,3 +361,52 @@ def test_a_broken_training_domain_is_refused(make_study, tmp_path, monkeypatch):
     monkeypatch.setattr(Domain, "arrays", lambda self: {"mean": self.mean[:-1]})
     with pytest.raises(BundleError, match="the training domain of 'raman' is broken"):
         exported(make_study(patients=12), LOGISTIC, tmp_path / "m.zip")
+
+
+def test_a_graph_that_computes_a_giant_shape_fails_and_takes_no_memory(tmp_path):
+    from onnx import helper, numpy_helper
+
+    side = numpy_helper.from_array(np.array([2**14]), "side")
+    nodes = [
+        helper.make_node("Mul", ["side", "side"], ["square"]),
+        helper.make_node("Mul", ["square", "side"], ["cube"]),  # 2^42 values: no shape that stands in the graph
+        helper.make_node("ConstantOfShape", ["cube"], ["giant"]),
+        helper.make_node("ReduceSum", ["giant"], ["sum"], keepdims=0),
+        helper.make_node("Add", ["x", "sum"], ["y"]),
+    ]
+    made = graph(nodes, [side], opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    del made.graph.output[:]
+    made.graph.output.append(helper.make_tensor_value_info("y", 1, ["n", 2]))
+    write_parts(tmp_path / "m.zip", {"graphs/0-answer.onnx": made.SerializeToString()}, {})
+    with pytest.raises(BundleError, match=r"0-answer\.onnx") as caught:
+        open_graph(Parts(tmp_path / "m.zip"), "graphs/0-answer.onnx")({"x": np.zeros((3, 2), np.float32)})
+    assert "bad_alloc" not in str(caught.value)  # refused by the pool, before the system is asked
+
+
+def resident():
+    status = Path("/proc/self/statm")
+    if not status.exists():
+        pytest.skip("this system does not tell how much memory a process takes")
+    return int(status.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_graphs_use_the_memory_they_took_again(tmp_path):
+    from onnx import helper, numpy_helper
+
+    count = numpy_helper.from_array(np.array([2**22]), "count")
+    nodes = [
+        helper.make_node("Expand", ["x", "count"], ["wide"]),
+        helper.make_node("ReduceMax", ["wide"], ["most"], keepdims=1),
+        helper.make_node("Add", ["x", "most"], ["y"]),
+    ]
+    made = graph(nodes, [count], shape=["n", 1], opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    del made.graph.output[:]
+    made.graph.output.append(helper.make_tensor_value_info("y", 1, ["n", 1]))
+    write_parts(tmp_path / "m.zip", {"graphs/0-answer.onnx": made.SerializeToString()}, {})
+    run = open_graph(Parts(tmp_path / "m.zip"), "graphs/0-answer.onnx")
+    taken = []
+    for rows in (8, 3, 8, 5, 8):  # of 16 MB each
+        (found,) = run({"x": np.ones((rows, 1), np.float32)})
+        np.testing.assert_array_equal(found, np.full((rows, 1), 2.0))
+        taken.append(resident())
+    assert taken[-1] - taken[0] < 16_000_000

@@ -389,3 +389,9 @@ def test_many_bad_lines_take_no_longer_than_many_good_ones(tmp_path):
     with pytest.raises(ReadError, match="25000 problems"):
         read_spectra(path)
     assert time.process_time() - start < 5
+
+
+def test_several_files_in_one_cell_are_told_where_they_belong(tmp_path):
+    with pytest.raises(ReadError) as caught:
+        read_spectra(tmp_path / "a.txt;b.txt")
+    assert "give each a row of its own: with `unit: patient`" in caught.value.problems[0].what

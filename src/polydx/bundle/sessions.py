@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -11,10 +13,14 @@ from numpy.typing import NDArray
 
 from polydx.bundle.graph_checks import check_graph
 from polydx.errors import BundleError, PolydxError
+from polydx.io.decoded import memory_bound
 from polydx.io.parts import REMEDY, Parts
 
 ROWS = 64
 """Rows at a time: what bounds memory, not the result."""
+LEAST_MEMORY = 2 * 1024**3
+"""Bytes that all graphs of a process may take together, or half of the machine's memory where that is more: a graph
+computes sizes while it runs that are seen nowhere before."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,19 @@ class Graph:
         return [np.concatenate(parts) for parts in zip(*found, strict=True)]
 
 
+@cache
+def _bound_memory() -> None:
+    """Give all graphs of this process one pool of memory with an end: what goes beyond it fails, and is told."""
+    import onnxruntime as ort
+
+    most = max(LEAST_MEMORY, 2 * memory_bound())
+    place = ort.OrtMemoryInfo("Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT)
+    as_asked = 1  # it grows by what is asked for, not by powers of two
+    pool = ort.OrtArenaCfg({"max_mem": most, "arena_extend_strategy": as_asked})
+    with suppress(Exception):  # somebody registered one in this process: graphs take that one
+        ort.create_and_register_allocator(place, pool)
+
+
 def open_graph(parts: Parts, name: str) -> Graph:
     """Return a graph of a bundle.
 
@@ -62,7 +81,9 @@ def open_graph(parts: Parts, name: str) -> Graph:
         options = ort.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 4
-        options.enable_cpu_mem_arena = False
+        options.enable_mem_pattern = False  # it would take each plan of a number of rows anew
+        _bound_memory()
+        options.add_session_config_entry("session.use_env_allocators", "1")
         return Graph(where, ort.InferenceSession(content, options, providers=["CPUExecutionProvider"]))
     except PolydxError:
         raise

@@ -219,6 +219,11 @@ def _why_unreadable(path: Source, error: OSError | ValueError) -> str:
 
 
 def _missing(path: Path) -> str:
+    if ";" in str(path):
+        return (
+            "does not exist; if these are several files, give each a row of its own: with `unit: patient` all rows of "
+            "a patient are one sample"
+        )
     if not path.parent.is_dir():
         return f"does not exist; nor does its folder {path.parent}"
     neighbours = [entry.name for entry in islice(path.parent.iterdir(), MOST_NEIGHBOURS)]
