@@ -21,6 +21,8 @@ from rich.progress import (
 from rich.progress import Progress as Bar
 from rich.table import Table
 
+from polydx.errors import counted
+
 WIDE = 120
 """Columns where there is no terminal to ask."""
 
@@ -160,12 +162,17 @@ def print_run(folder: Path) -> None:
 
 
 def print_explanation(folder: Path) -> None:
-    """Print the strongest bands of each class, and where the files are."""
+    """Print the strongest bands or parts of each class, and where the files are."""
+    from polydx.report.explained import UNITS
+
     about = json.loads((folder / "explanation.json").read_text(encoding="utf-8"))
     for found in about["classes"]:
         told = "" if found["correlation_of_folds"] is None else f"; folds correlate {found['correlation_of_folds']:.2f}"
         against = "" if found["against"] == "none" else f" against {found['against']}"
-        line(f"{about['task']}: {found['class']}{against}, {found['patients']} patients{told}")
+        line(f"{about['task']}: {found['class']}{against}, {counted(found['patients'], 'patient')}{told}")
+        if found.get("parts") or found.get("bands"):
+            what = "mean, and mean size" if "parts" in found else "strongest bands"
+            line(f"  {what}; {UNITS[about['method']]}")
         for part in found.get("parts", []):
             line(f"  {part['part']:<24} {part['mean']:+.4f}  size {part['size']:.4f}")
         for band in found.get("bands", []):
@@ -182,7 +189,7 @@ def print_explanation(folder: Path) -> None:
 
 def _print_auroc(found: Mapping[str, Any], repeats: int) -> None:
     """Print by how much the AUROC of a class falls, column by column."""
-    what = f"AUROC of {found['class']} against the rest, {found['n']} {found['level']}s"
+    what = f"AUROC of {found['class']} against the rest, {counted(found['n'], found['level'])}"
     if found["reason"]:
         line(f"{what}: none, since {found['reason']}")
         return

@@ -55,6 +55,7 @@ def test_a_run_is_explained_by_each_fold_for_the_patients_it_tested(run, monkeyp
     told = capsys.readouterr()
     assert f"grade: {label} against rest" in told.out
     assert "sanity: the map" in told.out
+    assert "strongest bands; loss of log-odds" in told.out
     folder = run / "explain" / "logistic_grade_occlusion_raman"
     found = read_explanation(folder)
     assert found.about["simulated"]

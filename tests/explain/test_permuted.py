@@ -196,6 +196,7 @@ def test_the_terminal_tells_both_measures_or_why_there_is_one_only(rng, tmp_path
     text = capsys.readouterr().out
     assert "AUROC of y against the rest, 12 patients: 0." in text
     assert "± SD over 10 repeats" in text
+    assert "mean, and mean size; nats lost by permuting a column" in text
     assert "none, since all patients are of class y" in text
 
 
