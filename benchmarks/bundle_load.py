@@ -1,9 +1,8 @@
-"""How long a fresh process takes until a bundle is ready: CPU and wall seconds, and what memory it then holds.
+"""How long a fresh process takes until a bundle is ready, and until it has answered: CPU and wall seconds, and memory.
 
     python benchmarks/bundle_load.py BUNDLE [TIMES]
 
-Each time is a new interpreter. The imports of numpy, pandas and pydantic alone, which nothing here can shorten, are
-measured beside it.
+For a bundle of spectra. Each time is a new interpreter. What the imports of libraries alone take is measured beside it.
 """
 
 from __future__ import annotations
@@ -14,16 +13,25 @@ import subprocess
 import sys
 import time
 
-ALONE = "import numpy, pandas, pydantic"
-LOAD = "import sys; from polydx.bundle import load; load(sys.argv[1])"
-MEMORY = "; import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
+LOAD = "import sys, numpy as np; from polydx.bundle import load; model = load(sys.argv[1])"
+ANSWER = """
+name, about = next(iter(model.modalities.items()))
+model.predict([{name: (np.sin(about["axis"] / 50)[None], about["axis"])}])
+"""
+TIMED = {
+    "import numpy, pandas, pydantic": "import numpy, pandas, pydantic",
+    "and onnxruntime": "import numpy, pandas, pydantic, onnxruntime",
+    "polydx.bundle.load": LOAD,
+    "and a first answer": LOAD + ANSWER,
+}
+MEMORY = "\nimport resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
 
 
 def main(bundle: str, times: int) -> None:
-    for name, code in (("numpy, pandas, pydantic", ALONE), ("polydx.bundle.load", LOAD)):
+    for name, code in TIMED.items():
         runs = [fresh(code + MEMORY, bundle) for _ in range(times)]
         cpu, wall, memory = (statistics.median(column) for column in zip(*runs, strict=True))
-        print(f"{name:24s} {cpu:.2f} s of CPU, {wall:.2f} s, {memory:.0f} MB (median of {times})")
+        print(f"{name:31s} {cpu:.2f} s of CPU, {wall:.2f} s, {memory:.0f} MB (median of {times})")
 
 
 def fresh(code: str, bundle: str) -> tuple[float, float, float]:

@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from polydx.errors import Problem, counted
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FloatArray: TypeAlias = NDArray[np.floating[Any]]
 IntArray: TypeAlias = NDArray[np.int64]
@@ -239,6 +241,8 @@ def availability(rows: Mapping[str, RowIndex], patients: NDArray[np.object_]) ->
         rows: modality -> index from the N samples to its rows.
         patients: (N,) patient of each sample.
     """
+    import pandas as pd
+
     there = pd.DataFrame({name: rows[name].counts > 0 for name in sorted(rows)})
     patterns = ["+".join(there.columns[row]) for row in there.to_numpy()]
     counts = pd.Series(patients).groupby(patterns).agg(["size", "nunique"])

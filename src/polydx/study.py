@@ -9,10 +9,9 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from polydx.errors import Problem, StudyError, counted
@@ -27,6 +26,9 @@ from polydx.modalities import (
     availability,
     describe_rows,
 )
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = [
     "UNLABELLED",
@@ -238,6 +240,8 @@ class Study:
         Raises:
             StudyError: an id is not in the study.
         """
+        import pandas as pd
+
         wanted = list(ids)
         positions = self.samples.index.get_indexer(pd.Index(wanted, dtype=object))
         if (positions < 0).any():

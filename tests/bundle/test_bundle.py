@@ -70,10 +70,13 @@ def test_a_bundle_predicts_without_torch_and_scikit_learn(make_study, tmp_path):
     exported(make_study(), LOGISTIC, tmp_path / "m.zip")
     code = (
         "import sys, numpy as np; from polydx.bundle import load; p = load(sys.argv[1])\n"
+        "assert not {'pandas', 'scipy', 'PIL'} & set(sys.modules), 'loading alone needs none of them'\n"
         "axis = p.modalities['raman']['axis']\n"
         "print(len(p.predict([{'raman': (np.sin(axis / 50)[None], axis)}])))\n"
         "heavy = {'torch', 'sklearn', 'scipy.special', 'polydx.config', 'monai', 'xgboost', 'lightning_fabric', 'matplotlib'} & set(sys.modules)\n"
-        "assert not heavy, heavy"
+        "assert not heavy, heavy\n"
+        "from polydx.preprocessing.spectra import SavitzkyGolay; SavitzkyGolay().fit_transform(np.eye(20))\n"
+        "assert 'scipy.signal' not in sys.modules, 'it takes 0.7 s to import'"
     )
     done = subprocess.run([sys.executable, "-c", code, tmp_path / "m.zip"], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout.strip()) == (0, "1"), done.stderr

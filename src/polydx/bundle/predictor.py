@@ -1,21 +1,18 @@
-"""A bundle at work: read it once, ask it often. numpy and onnxruntime; no torch, no scikit-learn."""
+"""A bundle at work: read it once, ask it often. numpy and onnxruntime; no torch, no scikit-learn.
+
+Loading needs neither pandas nor the readers of files: they come with the first question.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-import pandas as pd
 
-from polydx.bundle.answers import answered, named_patients
-from polydx.bundle.batch import Batch
-from polydx.bundle.files import batches_of_files
-from polydx.bundle.frames import samples_of
 from polydx.bundle.graphs import GraphReader
-from polydx.bundle.inputs import gathered, problems_of, source_of
 from polydx.errors import BundleError, ConfigError, PolydxError, Problem, ReadError, SpectrumError, counted
 from polydx.io.parts import Parts
 from polydx.io.source import FileBytes, Source
@@ -24,8 +21,13 @@ from polydx.recipes.protocol import Probabilities
 from polydx.recipes.store import Model, load_model
 from polydx.study import Task
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from polydx.bundle.batch import Batch
+
 CARD = "card.md"
-Inputs: TypeAlias = Sequence[Any] | pd.DataFrame
+Inputs: TypeAlias = "Sequence[Any] | pd.DataFrame"
 
 
 @dataclass(frozen=True)
@@ -82,21 +84,33 @@ class Predictor:
                 wrong is listed.
             SpectrumError, ImageError: the preprocessing cannot work on a measurement, such as a constant spectrum.
         """
+        import pandas as pd
+
+        from polydx.bundle.answers import named_patients
+
         frame = pd.concat([self.answer(batch) for batch in self.batches(inputs)], ignore_index=True)
         return frame if patients is None else named_patients(frame, patients)
 
     def predict_proba(self, inputs: Inputs) -> Probabilities:
         """Return {task: (N, K)}; arguments and errors as in `predict`."""
         found = [self._probabilities(batch) for batch in self.batches(inputs)]
-        return {name: pd.concat([pd.DataFrame(f[name]) for f in found]).to_numpy() for name in self.tasks}
+        return {name: np.concatenate([f[name] for f in found]) for name in self.tasks}
 
     def stream(self, files: Iterable[Source | str], progress: Progress | None = None) -> Iterator[pd.DataFrame]:
         """Yield the answers to files of any length, a few thousand rows at a time; memory stays bounded."""
+        from polydx.bundle.files import batches_of_files
+
         for batch in batches_of_files(self.model, self._sources(files), progress or Silent()):
             yield self.answer(batch)
 
     def batches(self, inputs: Inputs) -> Iterable[Batch]:
         """Return what is asked, in batches that fit into memory."""
+        import pandas as pd
+
+        from polydx.bundle.files import batches_of_files
+        from polydx.bundle.frames import samples_of
+        from polydx.bundle.inputs import gathered
+
         if isinstance(inputs, pd.DataFrame):
             samples, names = samples_of(self.model, inputs)
             return [gathered(self.model, samples, names)]
@@ -106,9 +120,13 @@ class Predictor:
 
     def answer(self, batch: Batch) -> pd.DataFrame:
         """Return the answers to one batch, as `predict` has them."""
+        from polydx.bundle.answers import answered
+
         return answered(self.model, batch, self._probabilities(batch))
 
     def _sources(self, files: Iterable[Any]) -> list[Source]:
+        from polydx.bundle.inputs import source_of
+
         if len(self.model.modalities) != 1 or next(iter(self.model.modalities.values())).kind == "table":
             named = ", ".join(self.model.modalities)
             raise ConfigError(
@@ -140,6 +158,8 @@ class Predictor:
 
     def _refusals(self, batch: Batch) -> Iterator[Problem]:
         """Yield what keeps single files or samples from being predicted; rows count from 0 in each."""
+        from polydx.bundle.inputs import problems_of
+
         whole = batch.study(self.model)
         for name, positions in batch.origin.groupby(
             "file" if "file" in batch.origin else "sample", sort=False

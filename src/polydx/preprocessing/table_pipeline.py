@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from polydx.errors import BundleError, ConfigError, Problem, StudyError, counted
@@ -17,6 +16,9 @@ from polydx.preprocessing.named import Described, name_and_params, plain_params
 from polydx.preprocessing.spectra.base import raise_not_fitted
 from polydx.preprocessing.tables import STEPS, SelectColumns, TableStep
 from polydx.preprocessing.tables.base import Column, ColumnType, Kind, Learned, typed_columns, types_of
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 STATE_VERSION = 1
 KIND = "table"

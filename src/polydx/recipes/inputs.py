@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from polydx.errors import AxisError, ConfigError, ImageError, Problem, ReadError, StudyError, counted
@@ -19,6 +18,8 @@ from polydx.recipes.protocol import State
 from polydx.study import Images, Modality, RowIndex, Spectra, Study, Table
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from polydx.config import Step
 
 StepsByModality: TypeAlias = "Mapping[str, Sequence[Step]]"

@@ -6,10 +6,9 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
@@ -24,6 +23,9 @@ from polydx.recipes.kinds import Networks, rebuild
 from polydx.recipes.protocol import Fitted, Recipe
 from polydx.recipes.provenance import concealing, key_of
 from polydx.study import Images, Spectra, Study, Table, Task, Unit
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MODEL, ARRAYS, WEIGHTS = "model.json", "arrays.safetensors", "weights.safetensors"
 NETWORK_WEIGHTS = re.compile(r"(members/[^/]+/\d+/|cuts/[^/]+/)*weights/")
@@ -251,6 +253,8 @@ def _shape_of(config: Any, name: str) -> tuple[int, int] | None:
 
 
 def _column(values: pd.Series, unit: str) -> ColumnOf:
+    import pandas as pd
+
     name = str(values.name)
     if isinstance(values.dtype, pd.CategoricalDtype) and values.dtype.ordered:
         return ColumnOf(name=name, kind="ordinal", unit=unit, categories=[str(c) for c in values.dtype.categories])

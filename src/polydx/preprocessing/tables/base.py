@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from polydx.errors import Problem, StudyError, counted
 from polydx.preprocessing.parameters import Parameters
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Kind: TypeAlias = Literal["number", "ordinal", "category"]
 Values: TypeAlias = NDArray[Any]
@@ -93,6 +95,8 @@ class TableStep(Parameters):
 
 def kind_of(values: pd.Series) -> Kind | None:
     """Return what a column holds by its dtype; None for what no model can take (dates, lists)."""
+    import pandas as pd
+
     if isinstance(values.dtype, pd.CategoricalDtype):
         return "ordinal" if values.dtype.ordered else "category"
     if pd.api.types.is_numeric_dtype(values.dtype) and not pd.api.types.is_complex_dtype(values.dtype):
@@ -161,6 +165,8 @@ def _misfits(frame: pd.DataFrame, about: ColumnType) -> list[Problem]:
 
 
 def _values(values: pd.Series, about: ColumnType) -> Values:
+    import pandas as pd
+
     if about.kind == "number":
         return pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
     if about.kind == "ordinal" and isinstance(values.dtype, pd.CategoricalDtype):
