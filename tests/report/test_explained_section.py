@@ -55,6 +55,7 @@ def test_a_report_shows_the_explanations_that_are_there(tmp_path, spectra):
     assert "lost when the column is another patient's; 6 patients, ± SD over 10 repeats" in page.replace("&#39;", "'")
     assert "0.041" in page
     assert "± 0.011" in page
+    assert "Beside: AUROC lost, dots with ± SD over repeats." in page
     assert "odd: no AUROC, since nobody is." in page
     assert "What do the answers rest on?" in page
     assert "phenylalanine (1003)" in page

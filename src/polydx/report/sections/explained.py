@@ -113,9 +113,10 @@ def _caption(about: Mapping[str, Any], entry: Mapping[str, Any]) -> str:
         if check is None
         else f"; like maps of models that have learnt nothing: {number(check['similarity'], 2)} (1 = alike)"
     )
+    beside = " Beside: AUROC lost, dots with ± SD over repeats." if "auroc" in about else ""
     return (
         f"{about['task']}, {entry['class']}{against}: {counted(entry['patients'], 'patient')},"
-        f" {counted(entry['fits'], 'fit')}{folds}{sane}. {LEGENDS.get(about['kind'], LEGENDS['shares'])}"
+        f" {counted(entry['fits'], 'fit')}{folds}{sane}. {LEGENDS.get(about['kind'], LEGENDS['shares'])}{beside}"
     )
 
 
