@@ -422,9 +422,11 @@ def list_datasets(data: DataDir = None) -> None:
     """List the named studies and whether they are here."""
     from polydx import workflows
 
-    for name, summary, where in workflows.list_datasets(data):
-        terminal.line(f"{name:<18} {summary}")
-        terminal.line(f"{'':<18} {where}")
+    known = workflows.list_datasets(data)
+    width = max(len(name) for name, _, _ in known)
+    for name, summary, where in known:
+        terminal.line(f"{name:<{width}} {summary}")
+        terminal.line(f"{'':<{width}} {where}")
 
 
 @data_app.command("fetch", epilog="Example: polydx data fetch als-saliva --data data")

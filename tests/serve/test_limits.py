@@ -15,11 +15,13 @@ from PIL import Image
 from serve_fakes import AXIS, FakePredictor
 
 from polydx.errors import ConfigError, ReadError
+from polydx.serve import parse
 from polydx.serve.app import create_app
 from polydx.serve.bodies import Held, read_body
 from polydx.serve.cases import Case, ImageRows, SpectraRows
 from polydx.serve.options import Options, read_keys
 from polydx.serve.refusals import RefusedError
+from polydx.serve.served import Served
 from polydx.serve.server import announcement
 from polydx.serve.views import views
 
@@ -81,6 +83,25 @@ def test_an_answer_that_takes_too_long_is_given_up_with_a_time_to_come_back():
             assert found.status_code == 503
             assert found.headers["retry-after"] == "2"
             assert "no answer within 0.1 s" in found.json()["error"]["message"]
+
+
+def test_files_that_nobody_waits_for_are_not_read(monkeypatch):
+    read = []
+
+    def slowly(file, share):
+        read.append(file.name)
+        time.sleep(0.2)
+        raise ReadError("too odd to be read")
+
+    monkeypatch.setattr(parse, "read_spectra_file", slowly)
+    form = b"".join(
+        b'--b\r\nContent-Disposition: form-data; name="raman"; filename="%d.txt"\r\n\r\n1 2\r\n' % i for i in range(5)
+    )
+    with Held(1000, 500).request() as share:
+        parser = parse.Parser(Served(FakePredictor()), Options(timeout=0.1), share)
+        with pytest.raises(RefusedError, match="the files took too long to read") as late:
+            parser.cases("multipart/form-data; boundary=b", form + b"--b--\r\n")
+    assert (late.value.status, read) == (503, ["0.txt"])
 
 
 def test_an_explanation_stops_between_two_calls_of_the_model():

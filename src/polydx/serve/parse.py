@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -43,6 +44,7 @@ class Parser:
     def __init__(self, served: Served, options: Options, share: Share, together: bool = False) -> None:
         self.served, self.options, self.share, self.together = served, options, share, together
         self.left = options.max_files
+        self.end = time.monotonic() + options.timeout
 
     def cases(self, content_type: str, body: bytes) -> list[Case]:
         """Return what a request asks about.
@@ -150,6 +152,8 @@ class Parser:
         return ", ".join(f"{kind} ({name})" for name, kind in self.served.kinds.items())
 
     def _read(self, modality: str, file: FileBytes) -> Rows:
+        if time.monotonic() > self.end:  # nobody waits for the rest any more
+            raise RefusedError(503, "too-long", "the files took too long to read; send fewer or smaller ones")
         if self.served.kinds[modality] == "spectra":
             self.left -= 1
             self._check_left()
