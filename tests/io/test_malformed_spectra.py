@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from polydx.errors import AxisError, PolydxError, ReadError, SpectrumError
-from polydx.io import files
+from polydx.io import columns, files
+from polydx.io.source import FileBytes
 from polydx.io.spectra import read_axis, read_spectra, read_spectra_table
 
 AXIS = [400.5 + 1.75 * i for i in range(12)]
@@ -386,7 +387,7 @@ def test_many_bad_lines_take_no_longer_than_many_good_ones(tmp_path):
     path = tmp_path / "bad.txt"
     path.write_text("\n".join(f"{i}\t{'x' if i % 2 else 1}" for i in range(50_000)))
     start = time.process_time()
-    with pytest.raises(ReadError, match="25000 problems"):
+    with pytest.raises(ReadError, match="1000 lines up to line 2000 are wrong"):
         read_spectra(path)
     assert time.process_time() - start < 5
 
@@ -395,3 +396,20 @@ def test_several_files_in_one_cell_are_told_where_they_belong(tmp_path):
     with pytest.raises(ReadError) as caught:
         read_spectra(tmp_path / "a.txt;b.txt")
     assert "give each a row of its own: with `unit: patient`" in caught.value.problems[0].what
+
+
+@pytest.mark.parametrize(
+    ("lines", "told", "most"),
+    [
+        ("1 2\n1 2 3\n" * 20_000, "line 2: expected two numbers, found '1 2 3'", 4 * columns.MOST_BAD),
+        ("1 2\n" * 3 + "1 b\n" * 40_000, "1000 lines up to line 1003 are wrong", 10),
+        ("1x y\n" * 150_000, "holds no numbers in columns", 2 * columns.LONGEST_HEADER),  # looked for twice
+    ],
+    ids=["alternating", "wrong", "words"],
+)
+def test_a_file_that_is_wrong_throughout_is_given_up_early(lines, told, most, monkeypatch):
+    looked, original = [], columns.layout_of
+    monkeypatch.setattr(columns, "layout_of", lambda line: looked.append(line) or original(line))
+    with pytest.raises(ReadError, match=told):
+        read_spectra(FileBytes("hostile.txt", lines.encode()))
+    assert len(looked) <= most

@@ -22,6 +22,10 @@ from polydx.io.text import doubtful_thousands, number, plain, quoted
 DELIMITERS: tuple[str | None, ...] = (";", "\t", ",", None)
 CLEAN = re.compile(r"[0-9+\-.eE \t\n,;]*")
 CONFIRMING_LINES = 2
+MOST_BAD = 1000
+"""Lines found wrong after which no more are looked at: a file of millions of them would keep its reader for minutes."""
+LONGEST_HEADER = 100_000
+"""Lines within which the numbers must begin."""
 COUNTS = {1: "one number", 2: "two numbers", 3: "three numbers"}
 # Not after a number: '785 nm' is a laser, '20 µm' a spot.
 OTHER_UNIT = re.compile(r"(?<![A-Za-z\d])(?<!\d )(nm|nanomet\w+|[uµμ]m|eV)(?![A-Za-z])", re.IGNORECASE)
@@ -114,8 +118,11 @@ def _find_block(lines: Sequence[str], path: Source, least: int) -> tuple[int, La
 
 def _start(lines: Sequence[str], least: int) -> tuple[int, Layout] | None:
     candidates: list[tuple[int, Layout]] = []
+    seen = 0
     for i, line in enumerate(lines):
-        layout = layout_of(line)
+        if len(candidates) > MOST_BAD or (not candidates and i >= LONGEST_HEADER):
+            break
+        seen, layout = i + 1, layout_of(line)
         if layout is None or layout.columns < least:
             continue
         candidates.append((i, layout))
@@ -125,7 +132,7 @@ def _start(lines: Sequence[str], least: int) -> tuple[int, Layout] | None:
         return None
     # No three good lines in a row: still a measurement, with many bad lines, if half of it is numbers.
     i, layout = candidates[0]
-    rest = [line for line in lines[i:] if line.strip()]
+    rest = [line for line in lines[i:seen] if line.strip()]
     return (i, layout) if 2 * len(candidates) >= len(rest) else None
 
 
@@ -185,6 +192,8 @@ def _careful(
         if len(row) != layout.columns or None in row:
             expected = COUNTS.get(layout.columns, f"{layout.columns} numbers")
             found.append(f"{word} {i}: expected {expected}, found {quoted(line)}{_hint(fields, layout, comma)}")
+            if len(found) == MOST_BAD:
+                raise refusal(ReadError, path, [f"{MOST_BAD} {word}s up to {word} {i} are wrong", *found])
         rows.append(row)
     if found:
         raise refusal(ReadError, path, found)
