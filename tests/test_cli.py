@@ -497,7 +497,7 @@ def test_a_constant_spectrum_is_told_by_file_under_the_public_name_of_its_error(
     assert code == 1
     assert "\nSpectrumError: 1 file with spectra" in f"\n{said}".replace("\r", "\n")
     assert str(flat) in said
-    from polydx.cli import _public_name
+    from polydx.cli.app import _public_name
     from polydx.preprocessing.spectra.base import SpectrumValueError
 
     assert _public_name(SpectrumValueError("x")) == "SpectrumError"
