@@ -36,7 +36,7 @@ SMALL = {
     "backbones": {"raman": {"name": "cnn", "width": 4}},
     "training": {"epochs": 1, "patience": None},
 }
-GRID = {"params.C": [0.001, 0.1, 10.0], "preprocessing.raman.pca.components": [1, 2, 4]}
+GRID = {"params.C": [0.001, 10.0], "preprocessing.raman.pca.components": [1, 2, 4]}
 SHORT = {"params.C": [0.001, 10.0]}
 
 
@@ -78,7 +78,7 @@ def test_what_is_found_is_fitted_to_all_rows_and_told(make_study):
     assert [t.settings for t in found.trials[:3]] == [
         {}, {"params.C": 0.001, "preprocessing.raman.pca.components": 1}, {"params.C": 0.001, "preprocessing.raman.pca.components": 2},
     ]  # fmt: skip
-    assert len(found.trials) == 10
+    assert len(found.trials) == 7
     fitted, own = recipe.fit(study, 1), plain(study, placed(PLAIN | {"params": {}, "preprocessing": {"raman": [{"name": "snv"}, {"name": "pca", "params": {"components": 3}}]}}, found.best.settings)).fit(study, 1)  # fmt: skip
     assert fitted.predict_proba(study)["disease"].tobytes() == own.predict_proba(study)["disease"].tobytes()
     (note,) = [note for note in fitted.notes if note.startswith(SEARCHED)]
@@ -92,14 +92,14 @@ def test_draws_repeat_and_lie_in_their_spans(make_study):
         "params.C": {"low": 1e-4, "high": 10, "log": True},
         "preprocessing.raman.1.components": {"low": 1, "high": 5},
     }
-    found, again = (searching(study, space, trials=8).find(study, 5) for _ in range(2))
+    found, again = (searching(study, space, trials=5).find(study, 5) for _ in range(2))
     assert [t.settings for t in found.trials] == [t.settings for t in again.trials]
     assert [t.score for t in found.trials] == [t.score for t in again.trials]
     drawn = [t.settings for t in found.trials[1:]]
-    assert len({s["params.C"] for s in drawn}) == 8
+    assert len({s["params.C"] for s in drawn}) == 5
     assert all(1e-4 <= s["params.C"] <= 10 for s in drawn)
     assert {type(s["preprocessing.raman.1.components"]) for s in drawn} == {int}
-    other = searching(study, space, trials=8).find(study, 6)
+    other = searching(study, space, trials=5).find(study, 6)
     assert [t.settings for t in other.trials] != [t.settings for t in found.trials]
 
 

@@ -22,7 +22,11 @@ from polydx.recipes.tuned import Tuned
 from polydx.study import Task
 
 PLAIN = {"kind": "classical", "model": "logistic_regression", "preprocessing": {"raman": ["snv", "standardise"]}}
-SMALL = {"kind": "network", "backbones": {"raman": {"name": "cnn", "width": 4}}, "training": {"epochs": 2}}
+SMALL = {
+    "kind": "network",
+    "backbones": {"raman": {"name": "cnn", "width": 4}},
+    "training": {"epochs": 1, "patience": None},
+}
 KINDS = {
     "classical": PLAIN,
     "tree": {**PLAIN, "model": "random_forest", "params": {"n_estimators": 10}},
@@ -83,7 +87,7 @@ def test_it_is_what_a_plain_optimiser_finds_on_the_logits(rng, sharp, classes):
 
 
 def test_with_many_units_it_is_the_maximum_likelihood_of_guo(rng):
-    logits, codes = drawn(rng, 20_000, 3, 2.5)
+    logits, codes = drawn(rng, 8_000, 3, 2.5)
     found = fit_temperature(softmax(logits, axis=1), codes, np.arange(len(codes)))
     x, y = torch.tensor(logits), torch.tensor(codes)
     t = torch.ones(1, dtype=torch.float64, requires_grad=True)
@@ -96,7 +100,7 @@ def test_with_many_units_it_is_the_maximum_likelihood_of_guo(rng):
         return loss
 
     optimiser.step(closure)
-    assert found == pytest.approx(t.item(), rel=0.01)
+    assert found == pytest.approx(t.item(), rel=0.02)
 
 
 def test_patients_count_once_with_the_mean_of_their_samples(rng):
