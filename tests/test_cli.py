@@ -579,3 +579,13 @@ def test_tasks_of_a_run_that_cannot_be_asked_are_refused(run_folder):
     with pytest.raises(ReadError, match=r"1 problem in .*study\.json") as caught:
         read_run(run_folder)
     assert "positive class 'perhaps'" in str(caught.value)
+
+
+@pytest.mark.parametrize(("told", "expected"), [(None, "passive"), ("active", "active")])
+def test_threads_wait_asleep_unless_somebody_says_otherwise(monkeypatch, told, expected):
+    monkeypatch.setenv("OMP_WAIT_POLICY", "placeholder")  # so that what `main` sets is taken back
+    monkeypatch.delenv("OMP_WAIT_POLICY") if told is None else monkeypatch.setenv("OMP_WAIT_POLICY", told)
+    monkeypatch.setattr("sys.argv", ["polydx", "--version"])
+    with pytest.raises(SystemExit):
+        main()
+    assert os.environ["OMP_WAIT_POLICY"] == expected

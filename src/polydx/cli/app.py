@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated
 
@@ -32,6 +33,8 @@ def version_option(version: Annotated[bool, typer.Option("--version", help="Prin
 
 def main() -> None:
     """Run the command line; an error of the user's becomes one message and exit code 1."""
+    # Threads of torch that wait in a loop take the cores from those they wait for, as soon as another job runs beside.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
         app()
     except PolydxError as error:
