@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
@@ -68,6 +69,32 @@ class Recipe(Protocol):
     def fit(self, study: Study, seed: int, log: Path | None = None) -> Fitted:
         """Fit on exactly the rows of `study`; `log` is a folder for TensorBoard events."""
         ...
+
+
+@dataclass(frozen=True)
+class Wrapping:
+    """What goes around a recipe, and is known by what the recipe is known by.
+
+    Attributes:
+        recipe: what is fitted.
+    """
+
+    recipe: Recipe
+
+    @property
+    def name(self) -> str:
+        """Its key in the YAML."""
+        return self.recipe.name
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Its section, resolved."""
+        return self.recipe.config
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Names of the modalities used."""
+        return self.recipe.modalities
 
 
 def stream_seed(seed: int, recipe: str, fold: int) -> int:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from polydx.config import OperatingPoint
 from polydx.errors import StudyError
 from polydx.recipes.out_of_fold import held_out
-from polydx.recipes.protocol import Fitted, Probabilities, Recipe
+from polydx.recipes.protocol import Fitted, Probabilities, Wrapping
 from polydx.recipes.scaling import scaled
 from polydx.recipes.temperature import choose_temperature
 from polydx.recipes.threshold import choose_threshold, units
@@ -18,7 +17,7 @@ from polydx.study import Study
 
 
 @dataclass(frozen=True)
-class Tuned:
+class Tuned(Wrapping):
     """A recipe with a temperature or a threshold of some of its tasks.
 
     Attributes:
@@ -27,24 +26,8 @@ class Tuned:
         scaled: tasks whose probabilities get a temperature; thresholds are chosen on the probabilities after it.
     """
 
-    recipe: Recipe
     points: Mapping[str, OperatingPoint]
     scaled: tuple[str, ...] = ()
-
-    @property
-    def name(self) -> str:
-        """Its key in the YAML."""
-        return self.recipe.name
-
-    @property
-    def config(self) -> dict[str, Any]:
-        """Its section, resolved."""
-        return self.recipe.config
-
-    @property
-    def modalities(self) -> tuple[str, ...]:
-        """Names of the modalities used."""
-        return self.recipe.modalities
 
     def fit(self, study: Study, seed: int, log: Path | None = None) -> Fitted:
         """Fit the recipe, and what is tuned on the out-of-fold probabilities of its training patients."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from polydx import __version__
 from polydx.datasets.catalogue import build_study
 from polydx.errors import ConfigError, StudyError, counted
 from polydx.io.config_file import read_config
 from polydx.progress import Progress, Silent
+from polydx.recipes.protocol import Wrapping
 from polydx.study import Study
 from polydx.workflows.preparing import narrowed, prepare
 
@@ -124,23 +125,10 @@ def _fitted(
 
 
 @dataclass(frozen=True)
-class _Stepping:
+class _Stepping(Wrapping):
     """A recipe that tells of each fit."""
 
-    recipe: Recipe
     progress: Progress
-
-    @property
-    def name(self) -> str:
-        return self.recipe.name
-
-    @property
-    def config(self) -> dict[str, Any]:
-        return self.recipe.config
-
-    @property
-    def modalities(self) -> tuple[str, ...]:
-        return self.recipe.modalities
 
     def fit(self, study: Study, seed: int, log: Path | None = None) -> Fitted:
         fitted = self.recipe.fit(study, seed, log)
