@@ -49,6 +49,8 @@ def seconds(policy: str, processes: int, epochs: int, rounds: int) -> Seconds:
             subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(processes)
         ]
         told += [float(line) for process in started for line in process.communicate()[0].split()[1:]]
+        if any(process.returncode for process in started):
+            raise SystemExit("a fit failed: see above")
     return Seconds(median(told), max(told))
 
 

@@ -100,3 +100,22 @@ def test_one_set_of_inner_fits_serves_all_that_is_tuned(tmp_path, tuned):
     assert sum(map(len, model.sets.scores["disease"].values())) == 24
     assert set(model.fitted.temperatures) == ({"disease", "grade"} if tuned else set())
     assert set(model.fitted.thresholds) == ({"disease"} if tuned else set())
+
+
+@pytest.mark.slow
+def test_a_model_says_that_its_weights_have_seen_the_patients_it_was_tuned_on(tmp_path):
+    small = "kind: network, backbones: {raman: {name: cnn, width: 4}}, training: {epochs: 1, patience: null}"
+    seen = f"init: {{from: {tmp_path / 'seen.safetensors'}}}"
+    (tmp_path / "study.yaml").write_text(
+        "study: {dataset: simulated-tumour, options: {patients: 24, spectra_per_patient: 2}}\n"
+        "recipes:\n"
+        f"  first: {{{small}, pretrain: {{method: simclr, epochs: 1, augmentation: {{raman: [noise]}}}}}}\n"
+        f"  after: {{{small}, {seen}, calibration: temperature}}\n"
+        f"  plain: {{{small}, {seen}}}\n"
+    )
+    workflows.pretrain(tmp_path / "study.yaml", recipe="first", out=tmp_path / "seen.safetensors", threads=1)
+    remark = "the weights to start from have seen 24 patients of these"
+    after = load(workflows.train(tmp_path / "study.yaml", recipe="after", out=tmp_path / "a.zip", sets=False))
+    assert remark in after.card
+    plain = load(workflows.train(tmp_path / "study.yaml", recipe="plain", out=tmp_path / "b.zip", sets=False))
+    assert remark not in plain.card  # nothing of it was told by inner folds

@@ -23,8 +23,10 @@ from polydx.recipes.places import placed
 from polydx.recipes.protocol import Recipe
 from polydx.recipes.scoring import scores
 from polydx.recipes.search import SEARCHED, Searched
+from polydx.recipes.temperature import choose_temperature
 from polydx.recipes.tuned import Tuned
 from polydx.study import Task
+from polydx.validation.cross_validation import cross_validate
 
 PLAIN = {
     "kind": "classical",
@@ -151,17 +153,18 @@ def test_nothing_can_be_told_from_one_patient(make_study):
     assert f"{SEARCHED}2 settings on inner patients: none could be judged; what is written stays" in fitted.notes
 
 
-def test_no_patient_of_a_fit_is_seen_by_the_search_of_another(make_study):
-    """Labels of the held-out patients may be anything: what is chosen without them stays."""
-    study = make_study(patients=12, effect=0.3)
-    train = study.take(np.arange(24))
-    found = searching(study, SHORT).fit(train, 1)
-    flipped = study.labels.copy()
-    flipped.iloc[24:] = 1 - flipped.iloc[24:]
-    other = replace(study, labels=flipped)
-    again = searching(other, SHORT).fit(other.take(np.arange(24)), 1)
-    assert found.notes == again.notes
-    assert found.predict_proba(study)["disease"].tobytes() == again.predict_proba(study)["disease"].tobytes()
+def test_what_a_fold_chooses_does_not_hang_on_its_test_patients(make_study):
+    study, recipes = make_study(patients=12, effect=0.3), {"it": {**PLAIN, "search": {"space": SHORT}}}
+    whole = cross_validate(study, recipes, folds=2)
+    tested = whole.splits.query("role == 'test' and fold == 0")["sample"]
+    distorted = study.spectra("raman").values.copy()
+    distorted[np.isin(study.ids, tested)] *= np.linspace(0, 5, distorted.shape[1], dtype=np.float32)
+    again = cross_validate(
+        replace(study, modalities={"raman": replace(study.spectra("raman"), values=distorted)}), recipes, folds=2
+    )
+    chosen, other = ([n for n in found.notes if SEARCHED in n] for found in (whole, again))
+    assert chosen[0] == other[0]
+    assert chosen[1] != other[1]  # of the fold that learns from them
 
 
 @pytest.mark.parametrize("metric", ["log_loss", "balanced_accuracy", "auroc"])
@@ -225,7 +228,14 @@ def test_temperature_and_threshold_are_of_fits_that_search_themselves(make_study
     assert isinstance(recipe, Tuned)
     assert isinstance(recipe.recipe, Searched)
     fitted = recipe.fit(study, 0)
-    assert set(fitted.temperatures) == set(fitted.thresholds) == {"disease"}
+    inner = [recipe.recipe.fit(study.take(fold.train), 0) for fold in folds_of_tasks(study, ["disease"], 0)]
+    told = np.full((len(study), 2), np.nan)
+    for fold, one in zip(folds_of_tasks(study, ["disease"], 0), inner, strict=True):
+        told[fold.test] = one.predict_proba(study.take(fold.test))["disease"]
+    expected, _ = choose_temperature(study, "disease", told)
+    assert fitted.temperatures == {"disease": expected}
+    assert len({note for one in inner for note in one.notes}) > 1  # each searched for itself
+    assert 0 < fitted.thresholds["disease"] < 1
 
 
 @pytest.mark.parametrize(
@@ -242,6 +252,11 @@ def test_temperature_and_threshold_are_of_fits_that_search_themselves(make_study
         ({"model.depth.x": [3]}, "recipes.it.search.space.model.depth.x"),
         ({"preprocessing.raman.pca.components": {"low": 0, "high": 4}}, "0: "),
         ({"init.from": ["a"]}, "'init.from' cannot be searched"),
+        ({"pretrain.dataset": ["als-saliva"]}, "'pretrain.dataset' cannot be searched"),
+        ({"pretrain": [{"method": "simclr"}]}, "'pretrain' cannot be exchanged as a whole"),
+        ({"params.C": [0.1], "params": [{"C": 1.0}]}, "params.C +lies in 'params', which is searched too"),
+        ({"preprocessing.clinical": [[]]}, "preprocessing.clinical"),
+        ({"preprocessing.raman.².components": [1]}, "unknown step '²'"),
         ({"operating_point": [None]}, "'operating_point' cannot be searched"),
         ({"params.C": [1], "params.c": [1], "kind": ["network"]}, "2 problems"),
     ],
@@ -258,6 +273,69 @@ def test_steps_of_one_name_are_told_apart_by_number(make_study):
     searching(make_study(), {"preprocessing.raman.2.components": [1]}, twice)
     with pytest.raises(ConfigError, match="unknown task 'disese'; did you mean 'disease'"):
         searching(make_study(), {"params.C": [1]}, tasks=["disese"])
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "told"),
+    [
+        ("members.a.calibration", "temperature", "cannot be searched"),
+        ("members.a.init.from", "x.ckpt", "cannot be searched"),
+        ("members.a", "other", "cannot be exchanged as a whole"),
+        ("members", [PLAIN], "cannot be exchanged as a whole"),
+        ("features.f.network", {}, "cannot be exchanged as a whole"),
+        ("features.f.from", "other", "cannot be searched"),
+        ("features.f.network.pretrain.study", {}, "cannot be searched"),
+        ("params", {"init": 3}, "cannot be exchanged as a whole"),
+    ],
+)
+def test_other_recipes_and_what_a_fit_may_see_are_closed_to_a_search(place, value, told):
+    with pytest.raises(ConfigError, match=f"'{place}' {told}"):
+        placed({"members": {"a": {}}, "features": {"f": {"network": {}}}}, {place: value})
+
+
+def test_settings_within_other_recipes_are_open():
+    found = placed(
+        {"features": {"f": {"network": {"training": {}}}}},
+        {"features.f.network.training.lr": 1, "features.f.stage": "embedding"},
+    )
+    assert found == {"features": {"f": {"network": {"training": {"lr": 1}}, "stage": "embedding"}}}
+
+
+def test_a_search_cannot_change_which_modalities_are_used(make):
+    config = {"kind": "classical", "model": "logistic_regression", "preprocessing": {"raman": ["snv"]}}
+    with pytest.raises(ConfigError, match="changes which modalities are used: that takes a recipe of its own"):
+        searching(make(), {"preprocessing.clinical": [["impute", "one_hot"]]}, config)
+
+
+def test_a_value_that_needs_one_of_another_place_is_right_and_a_pair_that_cannot_be_is_passed_over(make_study):
+    study = make_study(patients=10)
+    space = {"params.solver": ["lbfgs", "saga"], "params.l1_ratio": [0.0, 0.5]}
+    found = searching(study, space).find(study, 0)
+    failed = [t.settings for t in found.trials if t.failure]
+    assert failed == [{"params.solver": "lbfgs", "params.l1_ratio": 0.5}]
+    pair = {"training.precision": ["16-mixed", "32-true"], "training.accelerator": ["cpu", "cuda"]}
+    with pytest.raises(ConfigError, match="recipe 'it'"):  # and not a traceback of the schema's
+        searching(study, {"training.epochs": [1]}, SMALL).make(
+            placed(searching(study, {"training.epochs": [1]}, SMALL).written, {k: v[0] for k, v in pair.items()})
+        )
+
+
+def test_a_span_of_whole_numbers_is_a_grid_and_nothing_is_fitted_twice(make_study):
+    study = make_study(patients=10, effect=0.3)
+    found = searching(study, {"preprocessing.raman.pca.components": {"low": 1, "high": 3}}, trials=4).find(study, 0)
+    assert [t.settings.get("preprocessing.raman.pca.components") for t in found.trials] == [None, 1, 2, 3]
+    made = []
+    drawing = searching(study, {"preprocessing.raman.pca.components": {"low": 1, "high": 4}}, trials=3)
+    counting = replace(drawing, make=lambda section: made.append(section) or drawing.make(section))
+    drawn = counting.find(study, 1).trials
+    assert len(drawn) == 4
+    assert len(made) == 1 + len({t.settings["preprocessing.raman.pca.components"] for t in drawn[1:]})
+
+
+def test_values_that_json_does_not_have_reach_the_fit(make_study):
+    study = make_study()
+    weights = {**PLAIN, "params": {"class_weight": {0: 1.0, 1: 5.0}, "C": float("inf")}}
+    assert all(t.failure is None for t in searching(study, {"params.tol": [1e-3]}, weights).find(study, 0).trials)
 
 
 def test_features_of_a_network_with_a_search_of_its_own_are_refused(make_study):
@@ -278,6 +356,7 @@ def test_features_of_a_network_with_a_search_of_its_own_are_refused(make_study):
         ({"space": {"params.C": []}}, "at least 1"),
         ({"space": {"params.C": {"low": 2, "high": 1}}}, "`low` must be below `high`; found 2 and 1"),
         ({"space": {"params.C": {"low": 0, "high": 1, "log": True}}}, "`log` needs a `low` above 0; found 0"),
+        ({"space": {"params.C": {"low": 1, "high": float("inf")}}}, "two finite ends; found 1.* and inf"),
         ({"space": {"params.C": [1]}, "trials": 0}, "greater than 0"),
         ({"space": {"params.C": [1]}, "metric": "f1"}, "'log_loss', 'balanced_accuracy' or 'auroc'"),
     ],

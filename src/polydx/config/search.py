@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Discriminator, Field, Tag, model_validator
@@ -10,7 +11,7 @@ from polydx.config.base import Strict
 
 
 class Span(Strict):
-    """Every number between two; whole numbers where both ends are whole, unless it is drawn by its logarithm."""
+    """Every number between two, or every whole number where both ends are whole; `log` draws its logarithm evenly."""
 
     low: int | float
     high: int | float
@@ -18,6 +19,8 @@ class Span(Strict):
 
     @model_validator(mode="after")
     def _in_order(self) -> Span:
+        if not (math.isfinite(self.low) and math.isfinite(self.high)):
+            raise ValueError(f"a span needs two finite ends; found {self.low} and {self.high}")
         if not self.low < self.high:
             raise ValueError(f"`low` must be below `high`; found {self.low} and {self.high}")
         if self.log and self.low <= 0:
@@ -44,7 +47,7 @@ class SearchConfig(Strict):
     Attributes:
         space: place of a setting in the recipe, keys joined by dots (`params.C`, `training.lr`,
             `preprocessing.raman.pca.components`; steps by name or number) -> values it may take, or a span.
-        trials: settings tried beside those that are written; all, where the space holds no more.
+        trials: settings tried beside those that are written; all, where lists and whole spans hold no more.
         metric: what the best has most of; `log_loss` least. A mean over the tasks.
         tasks: those that count; all if left out.
     """

@@ -101,16 +101,34 @@ def _problems(where: str, config: AnyConfig, study: Study, sources: Sources) -> 
 
     def check(section: Mapping[str, Any]) -> list[Problem]:
         try:
-            return _problems_as_written(where, _ADAPTER.validate_python(section), study, sources)
+            changed = _ADAPTER.validate_python(section)
         except ValidationError as error:
             return [Problem(where, e["msg"]) for e in error.errors()]
+        problems = _problems_as_written(where, changed, study, sources)
+        if not problems and _modalities(changed, columns) != _modalities(config, columns):
+            problems = [Problem(where, "changes which modalities are used: that takes a recipe of its own")]
+        return problems
+
+    columns = tuple(columnar_modalities(study))
 
     return search_problems(config.search, _section(config), study.tasks, where, check)
 
 
 def _section(config: AnyConfig) -> dict[str, Any]:
-    """Return a recipe's section without its search, as data."""
-    return config.model_dump(mode="json", exclude={"search"})
+    """Return a recipe's section without its search, as the schema reads it again, value for value."""
+    return config.model_dump(exclude={"search"})
+
+
+def _modalities(config: AnyConfig, columns: tuple[str, ...]) -> set[str]:
+    """Return the modalities that a recipe will use."""
+    if isinstance(config, ClassicalConfig):
+        return set(_steps(config, columns))
+    if isinstance(config, EnsembleConfig):
+        return {name for _, member in _members(config) for name in _modalities(member, columns)}
+    if isinstance(config, FeatureConfig):
+        cuts = {m for cut in config.features.values() if cut.network is not None for m in cut.network.backbones}
+        return cuts | set(config.preprocessing)
+    return set(config.backbones)
 
 
 def _problems_as_written(where: str, config: AnyConfig, study: Study, sources: Sources) -> list[Problem]:
@@ -177,7 +195,7 @@ def _build(name: str, config: AnyConfig, columns: tuple[str, ...], threads: int,
 def _of_section(
     name: str, columns: tuple[str, ...], threads: int, sources: Sources, section: Mapping[str, Any]
 ) -> Recipe:
-    return _build(name, _ADAPTER.validate_python(section), columns, threads, sources)
+    return _build(name, _checked(name, section), columns, threads, sources)
 
 
 def _network(

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from polydx.errors import counted
 from polydx.study import Study, Table
 
 
@@ -199,6 +200,17 @@ def seen(recipe: Any) -> Seen:
     for part in parts_of(recipe):
         found = found | seen(part)
     return found
+
+
+def already_seen(recipe: Any, study: Study) -> str | None:
+    """Return a remark where weights that a recipe starts from have seen patients of the study, else None."""
+    patients, _ = seen(recipe).shared_with(seen_in(study, recipe.modalities))
+    if not patients:
+        return None
+    return (
+        f"the weights to start from have seen {counted(len(patients), 'patient')} of these: what inner folds tell of"
+        " them (settings, temperatures, thresholds, prediction sets) is flattered"
+    )
 
 
 def parts_of(recipe: Any) -> list[Any]:

@@ -13,15 +13,15 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from polydx.config import SearchConfig
+from polydx.config import SearchConfig, Span
 from polydx.errors import PolydxError, StudyError
 from polydx.recipes.out_of_fold import folds_of_tasks, out_of_fold
 from polydx.recipes.places import placed
@@ -146,9 +146,9 @@ class Searched:
     @property
     def _grid(self) -> int:
         """How many settings the space holds, if all of them are tried, else 0."""
-        sizes = [len(choice) for choice in self.search.space.values() if isinstance(choice, list)]
-        all_of_them = len(sizes) == len(self.search.space) and math.prod(sizes) <= self.search.trials
-        return math.prod(sizes) if all_of_them else 0
+        lists = [_listed(choice) for choice in self.search.space.values()]
+        count = math.prod(len(values) for values in lists if values is not None)
+        return 0 if None in lists or count > self.search.trials else count
 
     def find(
         self,
@@ -178,13 +178,20 @@ class Searched:
         return Found(trials, self.search.metric)
 
     def _trials(self, study: Study, seed: int, known: Mapping[int, Trial]) -> Iterator[Trial]:
+        done: list[Trial] = []
+
         def tried(number: int, settings: Settings) -> Trial:
             before = known.get(number)
-            return before if before and before.settings == settings else self.tried(number, settings, study, seed)
+            if before is None or before.settings != settings:
+                same = next((trial for trial in done if trial.settings == settings), None)
+                drawn_again = None if same is None else replace(same, number=number, seconds=0.0)
+                before = drawn_again or self.tried(number, settings, study, seed)
+            done.append(before)
+            return before
 
         yield tried(0, {})
         if self._grid:
-            lists = [list(choice) for choice in self.search.space.values() if isinstance(choice, list)]
+            lists = [_listed(choice) or () for choice in self.search.space.values()]
             for number, chosen in enumerate(itertools.product(*lists), start=1):
                 yield tried(number, dict(zip(self.search.space, chosen, strict=True)))
             return
@@ -214,6 +221,13 @@ class Searched:
         known = [score for score in by_task.values() if score is not None]
         mean = float(np.mean(known)) if known else None
         return Trial(number, settings, mean, by_task, time.perf_counter() - start)
+
+
+def _listed(choice: list[Any] | Span) -> Sequence[Any] | None:
+    """Return the values of a list or of a span of whole numbers; None for a span that has no end of them."""
+    if isinstance(choice, list):
+        return choice
+    return range(int(choice.low), int(choice.high) + 1) if choice.whole else None
 
 
 def in_words(settings: Settings) -> str:

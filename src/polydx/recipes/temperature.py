@@ -41,13 +41,16 @@ def choose_temperature(study: Study, task: str, probabilities: Float) -> tuple[f
     """
     codes = study.label_codes(task)
     known = (codes >= 0) & np.isfinite(probabilities).all(axis=1)
-    if not known.any():
-        return 1.0, "inner folds hold no labels; probabilities are not scaled"
+    present = np.unique(codes[known])
+    if len(present) < 2:
+        what = "one class only" if len(present) else "no labels"
+        return 1.0, f"inner folds hold {what}; probabilities are not scaled"
     by_patient = study.tasks[task].level != "sample"
     owners = study.patient_codes[0][known] if by_patient else np.flatnonzero(known)
     found = fit_temperature(probabilities[known], codes[known], owners)
+    absent = [label for code, label in enumerate(study.tasks[task].classes) if code not in present]
     if 1.001 / LARGEST < found < LARGEST / 1.001:
-        return found, None
+        return found, f"the temperature was fitted without patients of {', '.join(absent)}" if absent else None
     told = "say next to nothing of the classes" if found > 1 else "are far less sure than they are right"
     return found, f"the temperature reached its limit, {found:.3g}: on inner folds, the probabilities {told}"
 

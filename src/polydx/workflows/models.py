@@ -13,6 +13,7 @@ from polydx.errors import ConfigError, StudyError, counted
 from polydx.io.config_file import read_config
 from polydx.progress import Progress, Silent
 from polydx.recipes.protocol import Wrapping
+from polydx.recipes.provenance import already_seen
 from polydx.study import Study
 from polydx.workflows.preparing import narrowed, prepare
 
@@ -61,6 +62,7 @@ def train(
     from polydx.io.atomic import check_writable
     from polydx.recipes.build import build_recipes
     from polydx.recipes.protocol import stream_seed
+    from polydx.recipes.tuned import Tuned
     from polydx.validation.checks import refuse
 
     progress = progress or Silent()
@@ -80,6 +82,8 @@ def train(
         progress.say(f"left out: {left} with none of {', '.join(built.modalities)}")
     own = stream_seed(seed, recipe, -1 % 2**31)
     fitted, scores = _fitted(built, study, own, sets, progress)
+    if (built.config.get("search") or isinstance(built, Tuned) or scores) and (told := already_seen(built, study)):
+        fitted.notes.append(told)
     for note in fitted.notes:
         progress.say(note)
     about = {

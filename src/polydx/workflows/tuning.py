@@ -60,6 +60,7 @@ def tune(
     """
     from polydx.recipes.build import build_recipes
     from polydx.recipes.protocol import stream_seed
+    from polydx.recipes.provenance import already_seen
     from polydx.recipes.search import Searched
     from polydx.recipes.tuned import Tuned
     from polydx.validation.checks import refuse
@@ -77,6 +78,8 @@ def tune(
     if not isinstance(searched, Searched):
         raise TypeError(f"{type(searched).__name__} searches for nothing")  # `_check_search` has seen to it
     study = prepared.study.having(searched.modalities)
+    if told := already_seen(searched, study):
+        progress.say(told)
     known = _known(folder, key := _key(searched, study, seed))
     return folder, _searched(searched, study, stream_seed(seed, recipe, -1 % 2**31), folder, key, known, progress)
 
@@ -100,7 +103,7 @@ def _searched(
 
     def on_trial(trial: Trial) -> None:
         tried.append(trial)
-        if trial.number not in known:
+        if known.get(trial.number) is not trial:
             write_json(folder / TRIALS, {**key, "trials": [asdict(t) for t in tried]})
         told = "failed" if trial.failure else "not judged" if trial.score is None else f"{trial.score:.4g}"
         progress.step(f"{told}: {in_words(trial.settings) or 'as written'}")
