@@ -16,7 +16,7 @@ from polydx.errors import BundleError, PolydxError
 from polydx.io.decoded import memory_bound
 from polydx.io.parts import REMEDY, Parts
 
-ROWS = 64
+ROWS = 32
 """Rows at a time: what bounds memory, not the result."""
 LEAST_MEMORY = 2 * 1024**3
 """Bytes that all graphs of a process may take together, or half of the machine's memory where that is more: a graph
