@@ -130,6 +130,7 @@ def test_tasks_and_modalities_may_be_called_what_python_calls_its_own(mixed, tmp
     assert fitted.network.tasks == ("class",)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", [FUSION, {"kind": "ensemble", "members": {"net": FUSION, "lr": LOGISTIC}}])
 def test_a_bundle_answers_at_the_temperature_of_its_recipe(mixed, tmp_path, config):
     asked = {**config, "calibration": "temperature", "operating_point": {"rule": "youden"}}
