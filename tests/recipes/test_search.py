@@ -71,6 +71,7 @@ def test_a_grid_of_one_setting_is_searched_as_scikit_learn_does(make_study):
     assert found.best.settings == {"params.C": grid[int(np.argmin(weighed))]}
 
 
+@pytest.mark.slow
 def test_what_is_found_is_fitted_to_all_rows_and_told(make_study):
     study = make_study(patients=12)
     recipe = searching(study, GRID)
@@ -88,6 +89,7 @@ def test_what_is_found_is_fitted_to_all_rows_and_told(make_study):
     assert f"{found.best.score:.3g}, {found.trials[0].score:.3g} as written" in note
 
 
+@pytest.mark.slow
 def test_draws_repeat_and_lie_in_their_spans(make_study):
     study = make_study(patients=10, effect=0.3)
     space = {
@@ -153,6 +155,7 @@ def test_nothing_can_be_told_from_one_patient(make_study):
     assert f"{SEARCHED}2 settings on inner patients: none could be judged; what is written stays" in fitted.notes
 
 
+@pytest.mark.slow
 def test_what_a_fold_chooses_does_not_hang_on_its_test_patients(make_study):
     study, recipes = make_study(patients=12, effect=0.3), {"it": {**PLAIN, "search": {"space": SHORT}}}
     whole = cross_validate(study, recipes, folds=2)

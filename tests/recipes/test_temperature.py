@@ -124,6 +124,7 @@ def test_what_no_temperature_can_better_is_left_alone():
     assert fit_temperature(np.full((6, 2), 0.5), np.array([0, 1] * 3), np.arange(6)) == 1.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_is_scaled_by_what_its_inner_fits_say(make_study, kind):
     study = make_study(patients=12, effect=0.3)
