@@ -296,6 +296,11 @@ def test_other_recipes_and_what_a_fit_may_see_are_closed_to_a_search(place, valu
         placed({"members": {"a": {}}, "features": {"f": {"network": {}}}}, {place: value})
 
 
+def test_nothing_lies_under_a_number():
+    with pytest.raises(ConfigError, match="'params.C.x.y': nothing lies under 'x'"):
+        placed({"params": {"C": 1.0}}, {"params.C.x.y": 1})
+
+
 def test_settings_within_other_recipes_are_open():
     found = placed(
         {"features": {"f": {"network": {"training": {}}}}},
@@ -357,6 +362,7 @@ def test_features_of_a_network_with_a_search_of_its_own_are_refused(make_study):
     [
         ({"space": {}}, "at least 1"),
         ({"space": {"params.C": []}}, "at least 1"),
+        ({"space": {"params.C": [1, float("inf")]}}, r"finite numbers, words.*found \[1, inf\]"),
         ({"space": {"params.C": {"low": 2, "high": 1}}}, "`low` must be below `high`; found 2 and 1"),
         ({"space": {"params.C": {"low": 0, "high": 1, "log": True}}}, "`log` needs a `low` above 0; found 0"),
         ({"space": {"params.C": {"low": 1, "high": float("inf")}}}, "two finite ends; found 1.* and inf"),

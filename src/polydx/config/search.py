@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from polydx.config.base import Strict
 
@@ -37,7 +38,18 @@ def _values_or_span(found: Any) -> str:
     return "values" if isinstance(found, list) else "span"
 
 
-Values: TypeAlias = Annotated[list[Any], Field(min_length=1), Tag("values")]
+def _plain(values: list[Any]) -> list[Any]:
+    """Refuse what could not be kept with the trials: infinities, dates."""
+    try:
+        json.dumps(values, allow_nan=False)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"values are finite numbers, words, true, false, null or lists of them; found {values}"
+        ) from None
+    return values
+
+
+Values: TypeAlias = Annotated[list[Any], Field(min_length=1), AfterValidator(_plain), Tag("values")]
 Choice: TypeAlias = Annotated[Values | Annotated[Span, Tag("span")], Discriminator(_values_or_span)]
 
 

@@ -6,7 +6,7 @@ import json
 import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pandas as pd
 
@@ -61,7 +61,6 @@ def tune(
     from polydx.recipes.build import build_recipes
     from polydx.recipes.protocol import stream_seed
     from polydx.recipes.provenance import already_seen
-    from polydx.recipes.search import Searched
     from polydx.recipes.tuned import Tuned
     from polydx.validation.checks import refuse
 
@@ -74,9 +73,7 @@ def tune(
         config = config.model_copy(update={"search": config.search.model_copy(update={"trials": trials})})
     whole = {**prepared.config.recipes, recipe: config}
     built = build_recipes(whole, prepared.study, os.cpu_count() or 1, data)[recipe]
-    searched = built.recipe if isinstance(built, Tuned) else built
-    if not isinstance(searched, Searched):
-        raise TypeError(f"{type(searched).__name__} searches for nothing")  # `_check_search` has seen to it
+    searched = cast("Searched", built.recipe if isinstance(built, Tuned) else built)  # as `_check_search` made sure
     study = prepared.study.having(searched.modalities)
     if told := already_seen(searched, study):
         progress.say(told)
